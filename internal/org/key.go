@@ -1,0 +1,71 @@
+package org
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"ringside/internal/problem"
+)
+
+// keyPrefix marks an API key, so that people and secret scanners know one when they see it.
+const keyPrefix = "rsk_"
+
+// Key is an API key as it is kept: without the key itself.
+type Key struct {
+	ID     string   `json:"id"`
+	OrgID  ID       `json:"org_id"`
+	Name   string   `json:"name"`
+	Scopes []string `json:"scopes"`
+}
+
+// CreateKey makes an API key for an organisation. The plain key is returned this once; Postgres
+// keeps only its SHA-256 (the key has 256 random bits, so no slow hash is needed).
+func (s *Store) CreateKey(ctx context.Context, id ID, name string) (k Key, plain string, err error) {
+	name = strings.TrimSpace(name)
+	if name == "" {
+		return Key{}, "", problem.Invalid("name", "A key needs a name that says who uses it.")
+	}
+	random := make([]byte, 32)
+	_, _ = rand.Read(random) // never fails: crypto/rand
+	plain = keyPrefix + base64.RawURLEncoding.EncodeToString(random)
+	k = Key{OrgID: id, Name: name}
+	hash := sha256.Sum256([]byte(plain))
+	err = s.pool.QueryRow(ctx,
+		`INSERT INTO api_keys (org_id, name, hash) VALUES ($1::text::uuid, $2, $3) RETURNING id::text, scopes`,
+		id, name, hash[:]).Scan(&k.ID, &k.Scopes)
+	switch {
+	case violates(err, "api_keys_org_id_fkey") || invalidText(err):
+		return Key{}, "", problem.NotFound("There is no organisation %s; `ringside org list` shows those there are.", id)
+	case err != nil:
+		return Key{}, "", fmt.Errorf("create key: %w", err)
+	}
+	return k, plain, nil
+}
+
+// Authenticate returns the key that the plain text is, or an unauthorized problem. The look-up is
+// by hash, so its time tells nothing about how much of a guess was right.
+func (s *Store) Authenticate(ctx context.Context, plain string) (Key, error) {
+	unauthorized := problem.New(problem.CodeUnauthorized, "This API key is not valid. Send `Authorization: Bearer rsk_…` with a key from `ringside key create`.")
+	if !strings.HasPrefix(plain, keyPrefix) {
+		return Key{}, unauthorized
+	}
+	hash := sha256.Sum256([]byte(plain))
+	var k Key
+	err := s.pool.QueryRow(ctx,
+		`SELECT id::text, org_id::text, name, scopes FROM api_keys WHERE hash = $1 AND revoked_at IS NULL`, hash[:]).
+		Scan(&k.ID, &k.OrgID, &k.Name, &k.Scopes)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Key{}, unauthorized
+	}
+	if err != nil {
+		return Key{}, fmt.Errorf("look up API key: %w", err)
+	}
+	return k, nil
+}

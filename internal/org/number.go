@@ -1,0 +1,79 @@
+package org
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/jackc/pgx/v5"
+
+	"ringside/internal/phone"
+	"ringside/internal/problem"
+)
+
+// Number is a Twilio phone number that leads to a voice agent.
+type Number struct {
+	ID         string       `json:"id"`
+	OrgID      ID           `json:"org_id"`
+	Phone      phone.Number `json:"phone"`
+	AgentID    string       `json:"agent_id"`
+	AccountSID string       `json:"account_sid"`
+}
+
+var accountSID = regexp.MustCompile(`^AC[0-9a-fA-F]{32}$`)
+
+// AddNumber connects a phone number to a voice agent, and keeps the auth token of the Twilio
+// account that owns the number (an account that is known already gets the new token). Number and
+// account must both be the organisation's own.
+func (s *Store) AddNumber(ctx context.Context, n Number, authToken string) (Number, error) {
+	switch {
+	case !accountSID.MatchString(n.AccountSID):
+		return Number{}, problem.Invalid("account_sid", "%q is not a Twilio account SID: it is AC and 32 hexadecimal digits, on the first page of the Twilio console.", n.AccountSID)
+	case authToken == "":
+		return Number{}, problem.Invalid("auth_token", "The auth token is empty; the file must hold the account's auth token on one line.")
+	}
+	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `
+			INSERT INTO twilio_accounts (account_sid, org_id, auth_token) VALUES ($1, $2::text::uuid, $3)
+			ON CONFLICT (account_sid) DO UPDATE SET auth_token = excluded.auth_token
+			WHERE twilio_accounts.org_id = excluded.org_id`, n.AccountSID, n.OrgID, authToken)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return problem.New(problem.CodeConflict, "The Twilio account %s belongs to another organisation; use a subaccount for each.", n.AccountSID)
+		}
+		return tx.QueryRow(ctx, `
+			INSERT INTO phone_numbers (org_id, phone, agent_id, account_sid) VALUES ($1::text::uuid, $2, $3::text::uuid, $4) RETURNING id::text`,
+			n.OrgID, n.Phone, n.AgentID, n.AccountSID).Scan(&n.ID)
+	})
+	switch {
+	case err == nil:
+		return n, nil
+	case violates(err, "twilio_accounts_org_id_fkey"):
+		return Number{}, problem.NotFound("There is no organisation %s; `ringside org list` shows those there are.", n.OrgID)
+	case violates(err, "phone_numbers_org_id_agent_id_fkey"):
+		return Number{}, problem.NotFound("The organisation has no voice agent %s; `ringside agent list --org %s` shows those there are.", n.AgentID, n.OrgID)
+	case violates(err, "phone_numbers_phone_key"):
+		return Number{}, problem.New(problem.CodeConflict, "The number %s is already connected to a voice agent.", n.Phone)
+	case invalidText(err):
+		return Number{}, problem.Invalid("org", "An id is malformed: ids look like 6f1c2f0e-8a49-4c1e-9d0a-3b1d1b7a2c11.")
+	}
+	if p, ok := errors.AsType[*problem.Error](err); ok {
+		return Number{}, p
+	}
+	return Number{}, fmt.Errorf("add number: %w", err)
+}
+
+// AccountOf returns the Twilio account that owns a connected number, or a not-found problem.
+func (s *Store) AccountOf(ctx context.Context, n phone.Number) (accountSID string, err error) {
+	err = s.pool.QueryRow(ctx, `SELECT account_sid FROM phone_numbers WHERE phone = $1`, n).Scan(&accountSID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", problem.NotFound("The number %s is not connected to a voice agent; `ringside number add` connects it.", n)
+	}
+	if err != nil {
+		return "", fmt.Errorf("look up the account of a number: %w", err)
+	}
+	return accountSID, nil
+}

@@ -1,0 +1,117 @@
+// Package org holds organisations (the tenants) and what they set up by hand: voice agents, Twilio
+// accounts and phone numbers, API keys. It also holds the [Switchboard], which answers on the
+// webhook path, from memory, whose number was called and which agent answers there.
+//
+// Contacts and campaigns are not here: see package contacts.
+package org
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"ringside/internal/phone"
+	"ringside/internal/problem"
+)
+
+// ID identifies an organisation: a UUID in its usual text form. It is a type of its own because
+// mixing up tenants is the worst mistake this program can make.
+type ID string
+
+// Org is one organisation.
+type Org struct {
+	ID           ID     `json:"id"`
+	Name         string `json:"name"`
+	Country      string `json:"country"`                 // ISO 3166-1 alpha-2; how national numbers are read
+	ContactLimit *int   `json:"contact_limit,omitempty"` // nil is unlimited
+}
+
+// Store keeps organisations and their set-up in Postgres.
+type Store struct {
+	pool *pgxpool.Pool
+}
+
+// NewStore returns a store on the given pool.
+func NewStore(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
+
+// CreateOrg adds an organisation and returns it with its new id.
+func (s *Store) CreateOrg(ctx context.Context, o Org) (Org, error) {
+	o.Name = strings.TrimSpace(o.Name)
+	o.Country = strings.ToUpper(strings.TrimSpace(o.Country))
+	switch {
+	case o.Name == "":
+		return Org{}, problem.Invalid("name", "An organisation needs a name.")
+	case len([]rune(o.Name)) > 200:
+		return Org{}, problem.Invalid("name", "The name is longer than 200 characters.")
+	case !phone.ValidCountry(o.Country):
+		return Org{}, problem.Invalid("country", "%q is not a country: give its two-letter ISO code, such as US, GB or DE.", o.Country)
+	case o.ContactLimit != nil && *o.ContactLimit < 0:
+		return Org{}, problem.Invalid("contact_limit", "The contact limit cannot be negative; leave it out for no limit.")
+	}
+	err := s.pool.QueryRow(ctx,
+		`INSERT INTO orgs (name, country, contact_limit) VALUES ($1, $2, $3) RETURNING id::text`,
+		o.Name, o.Country, o.ContactLimit).Scan(&o.ID)
+	if err != nil {
+		return Org{}, fmt.Errorf("create organisation: %w", err)
+	}
+	return o, nil
+}
+
+// Org returns an organisation, or a not-found problem.
+func (s *Store) Org(ctx context.Context, id ID) (Org, error) {
+	o := Org{ID: id}
+	err := s.pool.QueryRow(ctx, `SELECT name, country, contact_limit FROM orgs WHERE id = $1::text::uuid`, id).
+		Scan(&o.Name, &o.Country, &o.ContactLimit)
+	if errors.Is(err, pgx.ErrNoRows) || invalidText(err) {
+		return Org{}, problem.NotFound("There is no organisation %s; `ringside org list` shows those there are.", id)
+	}
+	if err != nil {
+		return Org{}, fmt.Errorf("read organisation %s: %w", id, err)
+	}
+	return o, nil
+}
+
+// Orgs returns every organisation, the oldest first.
+func (s *Store) Orgs(ctx context.Context) ([]Org, error) {
+	rows, err := s.pool.Query(ctx, `SELECT id::text, name, country, contact_limit FROM orgs ORDER BY created_at, id`)
+	if err != nil {
+		return nil, fmt.Errorf("list organisations: %w", err)
+	}
+	orgs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (o Org, err error) {
+		err = row.Scan(&o.ID, &o.Name, &o.Country, &o.ContactLimit)
+		return o, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list organisations: %w", err)
+	}
+	return orgs, nil
+}
+
+// Delete removes an organisation and everything that belongs to it. There is no way back.
+func (s *Store) Delete(ctx context.Context, id ID) error {
+	batch := &pgx.Batch{}
+	batch.Queue(`DELETE FROM phone_numbers WHERE org_id = $1::text::uuid`, id)
+	batch.Queue(`DELETE FROM orgs WHERE id = $1::text::uuid`, id)
+	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("delete organisation %s: %w", id, err)
+	}
+	return nil
+}
+
+// invalidText reports whether Postgres refused a text as a value of its type, as it does with an
+// id that is no UUID: no such row can exist.
+func invalidText(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == "22P02"
+}
+
+// violates reports whether err is a violation of the named constraint.
+func violates(err error, constraint string) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.ConstraintName == constraint
+}

@@ -1,0 +1,147 @@
+package org
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"ringside/internal/phone"
+)
+
+// Account is a Twilio account: whose it is, and the token its requests are signed with.
+type Account struct {
+	SID       string
+	OrgID     ID
+	AuthToken string
+}
+
+// Route is where a phone number leads.
+type Route struct {
+	Phone      phone.Number
+	AccountSID string
+	Org        *Org
+	Agent      *Agent
+}
+
+// Switchboard answers from memory whose number was called and whose account signed, so that the
+// webhook path asks nobody. It holds everything (a few hundred bytes a number), is replaced as a
+// whole when Postgres announces a change, and keeps its last state while Postgres is away.
+//
+// The zero value is not usable; see [NewSwitchboard]. All methods are safe for concurrent use.
+type Switchboard struct {
+	pool  *pgxpool.Pool
+	state atomic.Pointer[state]
+
+	mu       sync.Mutex // one load at a time
+	lastLoad time.Time  // start of the last load; under mu
+}
+
+type state struct {
+	accounts map[string]*Account
+	routes   map[phone.Number]*Route
+	list     []*Account
+}
+
+// missInterval bounds how often an unknown number or account makes the switchboard look again: a
+// flood of forged requests must not become a flood of queries.
+const missInterval = time.Second
+
+// NewSwitchboard returns an empty switchboard; call Load before the first request.
+func NewSwitchboard(pool *pgxpool.Pool) *Switchboard {
+	s := &Switchboard{pool: pool}
+	s.state.Store(&state{})
+	return s
+}
+
+// Load replaces the state by what Postgres holds now. On an error the old state stays.
+func (s *Switchboard) Load(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.load(ctx)
+}
+
+func (s *Switchboard) load(ctx context.Context) error {
+	s.lastLoad = time.Now()
+	next := &state{accounts: map[string]*Account{}, routes: map[phone.Number]*Route{}}
+	batch := &pgx.Batch{}
+	batch.Queue(`SELECT account_sid, org_id::text, auth_token FROM twilio_accounts ORDER BY created_at DESC`).
+		Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				var a Account
+				if err := rows.Scan(&a.SID, &a.OrgID, &a.AuthToken); err != nil {
+					return err
+				}
+				next.accounts[a.SID] = &a
+				next.list = append(next.list, &a)
+			}
+			return rows.Err()
+		})
+	batch.Queue(`SELECT n.phone, n.account_sid, o.name, o.country, o.contact_limit, ` + agentColumns + `
+		FROM phone_numbers n JOIN voice_agents a ON a.id = n.agent_id JOIN orgs o ON o.id = n.org_id`).
+		Query(func(rows pgx.Rows) error {
+			for rows.Next() {
+				r := Route{Org: &Org{}, Agent: &Agent{}}
+				targets := append([]any{&r.Phone, &r.AccountSID, &r.Org.Name, &r.Org.Country, &r.Org.ContactLimit}, r.Agent.targets()...)
+				if err := rows.Scan(targets...); err != nil {
+					return err
+				}
+				r.Org.ID = r.Agent.OrgID
+				next.routes[r.Phone] = &r
+			}
+			return rows.Err()
+		})
+	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("load phone numbers and accounts: %w", err)
+	}
+	s.state.Store(next)
+	return nil
+}
+
+// Account returns the account with the given SID, or nil. An unknown one makes the switchboard
+// look again, at most once in [missInterval] over all requests.
+func (s *Switchboard) Account(ctx context.Context, sid string) *Account {
+	if a := s.state.Load().accounts[sid]; a != nil {
+		return a
+	}
+	s.loadAfterMiss(ctx)
+	return s.state.Load().accounts[sid]
+}
+
+// Accounts returns every account, the newest first. The slice must not be changed.
+func (s *Switchboard) Accounts() []*Account { return s.state.Load().list }
+
+// Route returns where a number leads, or nil if it is connected to no agent.
+func (s *Switchboard) Route(ctx context.Context, n phone.Number) *Route {
+	if r := s.state.Load().routes[n]; r != nil {
+		return r
+	}
+	if n == "" {
+		return nil
+	}
+	s.loadAfterMiss(ctx)
+	return s.state.Load().routes[n]
+}
+
+// Owns reports whether the number is one of the organisation's own.
+func (s *Switchboard) Owns(id ID, n phone.Number) bool {
+	r := s.state.Load().routes[n]
+	return r != nil && r.Org.ID == id
+}
+
+// loadAfterMiss looks again for what may have been set up a moment ago. Waiting for it is bounded
+// by ctx; a failed load leaves the state as it is, and the miss stands.
+func (s *Switchboard) loadAfterMiss(ctx context.Context) {
+	if !s.mu.TryLock() { // somebody is loading: their result is as good
+		return
+	}
+	defer s.mu.Unlock()
+	if time.Since(s.lastLoad) < missInterval {
+		return
+	}
+	_ = s.load(ctx) // the listener reports a database that is away
+}
