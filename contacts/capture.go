@@ -1,0 +1,259 @@
+package contacts
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"ringside/internal/org"
+	"ringside/internal/phone"
+	"ringside/internal/postgres"
+)
+
+// Capture is what an agent heard from the caller and asks to be kept.
+type Capture struct {
+	Org     org.Org
+	CallSID string
+	Phone   phone.Number // whose it is: the call's number; "" if the caller has none
+	// OtherPhone is a number that the agent says, explicitly, is another one than the call's.
+	OtherPhone         string
+	Name, Email, Notes string
+	At                 time.Time
+	// CallOnly keeps the capture with the call and off the address book, for the given reason:
+	// the caller is not who the number says, or the number cannot be trusted.
+	CallOnly string
+}
+
+// CaptureResult is what the agent is told. It never says saved of what is not.
+type CaptureResult struct {
+	OK bool `json:"ok"`
+	// Saved are the fields now in the address book; Kept those where something better was there
+	// already, such as a person's own edit.
+	Saved     []string `json:"saved,omitempty"`
+	Kept      []string `json:"kept,omitempty"`
+	ContactID string   `json:"contact_id,omitempty"`
+	// NeedsReadback asks the agent to read the e-mail address back to the caller.
+	NeedsReadback bool   `json:"needs_readback,omitempty"`
+	Code          string `json:"code,omitempty"` // for a program, where not OK
+	Message       string `json:"message"`        // for the agent's model
+}
+
+// Capture keeps what a caller told the agent. The phone is the call's; what a model says is a phone
+// counts only where it is explicitly another one. The same call saying the same again gets the
+// first answer and changes nothing. A person's edit is never overwritten.
+//
+// Refusals that the agent can do something about are results with OK false; an error means that
+// nothing is known to be saved.
+func (b *Book) Capture(ctx context.Context, c Capture) (CaptureResult, error) {
+	c.Name, c.Email, c.Notes = tidy(c.Name, MaxName), strings.TrimSpace(c.Email), tidy(c.Notes, 2000)
+	verdict := EmailVerdict{Valid: true}
+	if c.Email != "" {
+		verdict = CheckEmail(c.Email)
+	}
+	switch {
+	case c.Name == "" && c.Email == "" && c.Notes == "":
+		return CaptureResult{Code: "nothing_to_save", Message: "Nothing was given: send a name, an email or notes."}, nil
+	case !verdict.Valid:
+		return CaptureResult{Code: "invalid_email", NeedsReadback: true, Message: verdict.Reason + " Nothing was saved; ask for it again."}, nil
+	case c.CallOnly != "":
+		return CaptureResult{OK: true, NeedsReadback: verdict.Doubtful, Message: c.CallOnly}, nil
+	}
+	target := c.Phone
+	if c.OtherPhone != "" {
+		other, err := phone.Parse(c.OtherPhone, c.Org.Country)
+		if err != nil {
+			return CaptureResult{Code: "invalid_phone", Message: err.Error() + " Nothing was saved."}, nil
+		}
+		target = other
+	}
+	if target == "" {
+		return CaptureResult{Code: "no_number", Message: "The caller's number is withheld or is no person's number, so there is nobody to save this to. It is kept with the call."}, nil
+	}
+	result, err := b.capture(ctx, c, target, verdict)
+	if err != nil {
+		return CaptureResult{}, fmt.Errorf("capture contact: %w", err)
+	}
+	return result, nil
+}
+
+func (b *Book) capture(ctx context.Context, c Capture, target phone.Number, verdict EmailVerdict) (result CaptureResult, err error) {
+	digest := c.digest(target)
+	raise := func(ctx context.Context) bool { return b.fence.Raise(ctx, c.Org.ID, target) }
+	err = postgres.Fenced(ctx, b.pool, raise, func(ctx context.Context, tx pgx.Tx) error {
+		// One capture of a call at a time: the second waits here and then finds the first.
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('capture ' || $1 || ' ' || $2, 0))`, c.Org.ID, c.CallSID); err != nil {
+			return err
+		}
+		var earlier []byte
+		err := tx.QueryRow(ctx, `
+			SELECT result FROM captures WHERE org_id = $1::text::uuid AND sid = $2 AND digest = $3`,
+			c.Org.ID, c.CallSID, digest).Scan(&earlier)
+		if err == nil {
+			return json.Unmarshal(earlier, &result)
+		}
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		if result, err = merge(ctx, tx, c, target); err != nil {
+			return err
+		}
+		result.NeedsReadback = verdict.Doubtful
+		result.Message = result.sentence(verdict)
+		_, err = tx.Exec(ctx, `INSERT INTO captures (org_id, sid, digest, result) VALUES ($1::text::uuid, $2, $3, $4)`,
+			c.Org.ID, c.CallSID, digest, result)
+		return err
+	})
+	return result, err
+}
+
+// merge writes the capture into the number's contact by rule 3, or makes one.
+func merge(ctx context.Context, tx pgx.Tx, c Capture, target phone.Number) (CaptureResult, error) {
+	var own bool
+	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM phone_numbers WHERE org_id = $1::text::uuid AND phone = $2)`, c.Org.ID, target).Scan(&own)
+	if err != nil || own {
+		return CaptureResult{Code: "own_number"}, err
+	}
+	if !RealName(c.Name) {
+		c.Name = "" // a placeholder never replaces anything
+	}
+	for {
+		result, found, err := mergeInto(ctx, tx, c, target)
+		if err != nil || found {
+			return result, err
+		}
+		if result, found, err = insertCaptured(ctx, tx, c, target); err != nil || found {
+			return result, err
+		}
+		// Another transaction added the contact between the two statements: it is there now.
+	}
+}
+
+// mergeInto brings the active contact up to date. found is false if there is none.
+func mergeInto(ctx context.Context, tx pgx.Tx, c Capture, target phone.Number) (r CaptureResult, found bool, err error) {
+	var held struct {
+		name, email, notes                 string
+		realName                           bool
+		nameYields, emailYields, noteYield bool
+	}
+	err = tx.QueryRow(ctx, `
+		SELECT id::text, name, coalesce(email, ''), notes, ringside_real_name(name),
+			ringside_wins('capture', $3, name_source, name_at), ringside_wins('capture', $3, email_source, email_at),
+			ringside_wins('capture', $3, notes_source, notes_at)
+		FROM contacts WHERE org_id = $1::text::uuid AND phone = $2 AND archived_at IS NULL FOR UPDATE`, c.Org.ID, target, c.At).
+		Scan(&r.ContactID, &held.name, &held.email, &held.notes, &held.realName, &held.nameYields, &held.emailYields, &held.noteYield)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return r, false, nil
+	}
+	if err != nil {
+		return r, false, err
+	}
+	settle := func(field, given, held string, yields bool) (value string) {
+		switch {
+		case given == "":
+			return ""
+		case given == held:
+			r.Saved = append(r.Saved, field) // it is in the book, as the caller says
+			return ""
+		case !yields:
+			r.Kept = append(r.Kept, field)
+			return ""
+		}
+		r.Saved = append(r.Saved, field)
+		return given
+	}
+	name := settle("name", c.Name, held.name, !held.realName || held.nameYields)
+	email := settle("email", c.Email, held.email, held.email == "" || held.emailYields)
+	notes := settle("notes", c.Notes, held.notes, held.notes == "" || held.noteYield)
+	if notes != "" && held.notes != "" { // one caller's words add up
+		notes = held.notes + "\n" + notes
+		if utf8.RuneCountInString(notes) > MaxNotes {
+			notes = string([]rune(notes)[:MaxNotes])
+		}
+	}
+	_, err = tx.Exec(ctx, `
+		UPDATE contacts SET
+			name = coalesce(nullif($2, ''), name), name_source = CASE $2 WHEN '' THEN name_source ELSE 'capture' END,
+			name_at = CASE $2 WHEN '' THEN name_at ELSE $5 END,
+			email = coalesce(nullif($3, ''), email), email_source = CASE $3 WHEN '' THEN email_source ELSE 'capture' END,
+			email_at = CASE $3 WHEN '' THEN email_at ELSE $5 END,
+			notes = coalesce(nullif($4, ''), notes), notes_source = CASE $4 WHEN '' THEN notes_source ELSE 'capture' END,
+			notes_at = CASE $4 WHEN '' THEN notes_at ELSE $5 END
+		WHERE id = $1::text::uuid`, r.ContactID, name, email, notes, c.At)
+	r.OK = true
+	return r, true, err
+}
+
+// insertCaptured makes the contact. found is false if another transaction was first.
+func insertCaptured(ctx context.Context, tx pgx.Tx, c Capture, target phone.Number) (r CaptureResult, found bool, err error) {
+	err = tx.QueryRow(ctx, `
+		INSERT INTO contacts (org_id, phone, name, name_source, name_at, email, email_source, email_at, notes, notes_source, notes_at,
+			tags_source, tags_at)
+		VALUES ($1::text::uuid, $2, coalesce(nullif($3, ''), $2), CASE $3 WHEN '' THEN 'auto' ELSE 'capture' END, $6,
+			nullif($4, ''), CASE $4 WHEN '' THEN 'auto' ELSE 'capture' END, $6,
+			$5, CASE $5 WHEN '' THEN 'auto' ELSE 'capture' END, $6, 'auto', $6)
+		ON CONFLICT (org_id, phone) WHERE archived_at IS NULL DO NOTHING RETURNING id::text`,
+		c.Org.ID, target, c.Name, c.Email, c.Notes, c.At).Scan(&r.ContactID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return r, false, nil
+	}
+	for _, f := range []struct{ field, value string }{{"name", c.Name}, {"email", c.Email}, {"notes", c.Notes}} {
+		if f.value != "" {
+			r.Saved = append(r.Saved, f.field)
+		}
+	}
+	r.OK = true
+	return r, true, err
+}
+
+// digest identifies what is captured, whatever id the agent gave the request.
+func (c Capture) digest(target phone.Number) string {
+	sum := sha256.New()
+	for _, part := range []string{string(target), strings.ToLower(c.Name), strings.ToLower(c.Email), c.Notes} {
+		fmt.Fprintf(sum, "%d:%s;", len(part), part)
+	}
+	return hex.EncodeToString(sum.Sum(nil))
+}
+
+func (r CaptureResult) sentence(verdict EmailVerdict) string {
+	var s strings.Builder
+	switch {
+	case r.Code == "own_number":
+		return "That is one of the organisation's own numbers; nothing was saved."
+	case len(r.Saved) > 0:
+		s.WriteString("Saved: " + strings.Join(r.Saved, ", ") + ".")
+	}
+	if len(r.Kept) > 0 {
+		if s.Len() > 0 {
+			s.WriteByte(' ')
+		}
+		s.WriteString("Already known from a better source and left as it is: " + strings.Join(r.Kept, ", ") + ".")
+	}
+	if verdict.Doubtful {
+		s.WriteString(" " + verdict.Reason)
+	}
+	return s.String()
+}
+
+// tidy makes one line of a field that a model wrote: valid UTF-8, no control characters, at most
+// limit characters.
+func tidy(s string, limit int) string {
+	s = strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7F || r == utf8.RuneError {
+			return ' '
+		}
+		return r
+	}, s)
+	s = strings.Join(strings.Fields(s), " ")
+	if utf8.RuneCountInString(s) > limit {
+		s = string([]rune(s)[:limit])
+	}
+	return s
+}

@@ -1,0 +1,225 @@
+// Package contacts is the address book: the one place that ties a phone number to a person. It
+// holds contacts, the people whom campaigns have called, how the book fills itself from calls and
+// captures, and the plan's limit on what people add.
+//
+// The rules on which value wins live here and, so that other programs on the same Postgres keep
+// them too, in the database (docs/database.md). Finding who is calling is package recognize's.
+package contacts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"ringside/internal/org"
+	"ringside/internal/phone"
+	"ringside/internal/postgres"
+	"ringside/internal/problem"
+)
+
+// Source says where a field's value came from. A higher source is never overwritten by a lower one.
+type Source string
+
+// The sources, from the strongest to the weakest (rule 3).
+const (
+	SourcePerson  Source = "person"  // somebody typed it, here or in another program
+	SourceCapture Source = "capture" // the caller told the agent
+	SourceImport  Source = "import"
+	SourceAuto    Source = "auto" // left by a call or message as it passed
+)
+
+// Limits of a contact's fields, in characters. The database holds the same.
+const (
+	MaxName  = 200
+	MaxEmail = 254
+	MaxNotes = 20000
+	MaxTags  = 100
+)
+
+// Contact is one person of an organisation's address book.
+type Contact struct {
+	ID              string       `json:"id"`
+	Name            string       `json:"name"`
+	Phone           phone.Number `json:"phone"`
+	Email           string       `json:"email,omitempty"`
+	Tags            []string     `json:"tags"`
+	Notes           string       `json:"notes,omitempty"`
+	LastContactedAt *time.Time   `json:"last_contacted_at,omitempty"`
+}
+
+// Fence keeps cached callers true: whoever writes raises it first. Package cache implements it.
+type Fence interface {
+	// Raise hides what is cached of these callers for a few seconds, longer than a fenced commit
+	// may take. It reports whether every sidecar on this Postgres sees the fence; if not, the
+	// change has to be announced by Postgres. It never fails: a fence that cannot be set makes
+	// the cache distrust itself.
+	Raise(ctx context.Context, id org.ID, numbers ...phone.Number) (shared bool)
+}
+
+// Book is the address book of all organisations, in Postgres.
+type Book struct {
+	pool  *pgxpool.Pool
+	fence Fence
+}
+
+// NewBook returns the address book. A program that caches nothing passes [NoFence].
+func NewBook(pool *pgxpool.Pool, fence Fence) *Book { return &Book{pool: pool, fence: fence} }
+
+// NoFence is the fence of a program that holds no cache, such as a command beside a running
+// sidecar: Postgres announces what it writes.
+type NoFence struct{}
+
+// Raise reports that nobody has seen a fence.
+func (NoFence) Raise(context.Context, org.ID, ...phone.Number) bool { return false }
+
+// Draft is what a person gives to add a contact: the phone as they write it.
+type Draft struct {
+	Name, Phone, Email, Notes string
+	Tags                      []string
+}
+
+// Add adds a contact by hand. A phone that an active contact has is a duplicate_phone problem with
+// that contact's id; past the plan's limit it is a contact_limit_reached problem. Both hold under
+// any concurrency.
+func (b *Book) Add(ctx context.Context, o org.Org, d Draft) (Contact, error) {
+	c, err := d.check(o.Country)
+	if err != nil {
+		return Contact{}, err
+	}
+	raise := func(ctx context.Context) bool { return b.fence.Raise(ctx, o.ID, c.Phone) }
+	err = postgres.Fenced(ctx, b.pool, raise, func(ctx context.Context, tx pgx.Tx) error {
+		return b.insert(ctx, tx, o.ID, &c)
+	})
+	if err != nil {
+		if p, ok := errors.AsType[*problem.Error](err); ok {
+			return Contact{}, p
+		}
+		return Contact{}, fmt.Errorf("add contact: %w", err)
+	}
+	return c, nil
+}
+
+func (b *Book) insert(ctx context.Context, tx pgx.Tx, id org.ID, c *Contact) error {
+	var limit *int
+	// The row lock makes adds of one organisation take turns, so that the count below is exact.
+	// NO KEY leaves auto-fill alone, which only refers to the organisation.
+	err := tx.QueryRow(ctx, `SELECT contact_limit FROM orgs WHERE id = $1::text::uuid FOR NO KEY UPDATE`, id).Scan(&limit)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return problem.NotFound("There is no organisation %s; `ringside org list` shows those there are.", id)
+	}
+	if err != nil {
+		return err
+	}
+	err = tx.QueryRow(ctx, `
+		INSERT INTO contacts (org_id, name, phone, email, tags, notes) VALUES ($1::text::uuid, $2, $3, nullif($4, ''), $5, $6)
+		ON CONFLICT (org_id, phone) WHERE archived_at IS NULL DO NOTHING RETURNING id::text`,
+		id, c.Name, c.Phone, c.Email, c.Tags, c.Notes).Scan(&c.ID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return b.duplicate(ctx, tx, id, c.Phone)
+	}
+	if err != nil {
+		return err
+	}
+	if limit == nil {
+		return nil
+	}
+	var used int
+	if err := tx.QueryRow(ctx, `SELECT count(*) FROM contacts WHERE org_id = $1::text::uuid AND archived_at IS NULL`, id).Scan(&used); err != nil {
+		return err
+	}
+	if used > *limit {
+		return problem.New(problem.CodeContactLimitReached, "The plan's limit of %d contacts is reached. Archive contacts you no longer need, or raise the limit; callers are still added by themselves.", *limit)
+	}
+	return nil
+}
+
+// duplicate is the problem of adding a phone that an active contact has.
+func (b *Book) duplicate(ctx context.Context, tx pgx.Tx, id org.ID, n phone.Number) error {
+	p := problem.New(problem.CodeDuplicatePhone, "A contact with this phone number already exists.")
+	p.Field = "phone"
+	err := tx.QueryRow(ctx, `SELECT id::text FROM contacts WHERE org_id = $1::text::uuid AND phone = $2 AND archived_at IS NULL`, id, n).Scan(&p.ID)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) { // archived meanwhile: the answer is as true without the id
+		return err
+	}
+	return p
+}
+
+// check reads a draft with the organisation's country, or says which field is wrong.
+func (d Draft) check(country string) (Contact, error) {
+	n, err := phone.Parse(d.Phone, country)
+	if err != nil {
+		return Contact{}, problem.Invalid("phone", "%s", err)
+	}
+	c := Contact{Name: strings.TrimSpace(d.Name), Phone: n, Email: strings.TrimSpace(d.Email), Notes: strings.TrimSpace(d.Notes), Tags: CleanTags(d.Tags)}
+	switch {
+	case !utf8.ValidString(d.Name + d.Email + d.Notes):
+		return Contact{}, problem.Invalid("name", "The text is not valid UTF-8.")
+	case strings.ContainsRune(d.Name+d.Email+d.Notes, 0):
+		return Contact{}, problem.Invalid("name", "The text holds a NUL character.")
+	case c.Name == "":
+		return Contact{}, problem.Invalid("name", "A contact needs a name.")
+	case utf8.RuneCountInString(c.Name) > MaxName:
+		return Contact{}, problem.Invalid("name", "The name is longer than %d characters.", MaxName)
+	case utf8.RuneCountInString(c.Notes) > MaxNotes:
+		return Contact{}, problem.Invalid("notes", "The notes are longer than %d characters.", MaxNotes)
+	case len(c.Tags) > MaxTags:
+		return Contact{}, problem.Invalid("tags", "There are more than %d tags.", MaxTags)
+	}
+	if c.Email != "" {
+		if verdict := CheckEmail(c.Email); !verdict.Valid {
+			return Contact{}, problem.Invalid("email", "%s", verdict.Reason)
+		}
+	}
+	return c, nil
+}
+
+// CleanTags trims tags and drops blank ones and repetitions (compared without case), keeping order
+// and the first spelling.
+func CleanTags(tags []string) []string {
+	seen := map[string]bool{}
+	clean := []string{}
+	for _, tag := range tags {
+		tag = strings.TrimSpace(strings.ToValidUTF8(tag, ""))
+		folded := strings.ToLower(tag)
+		if tag == "" || seen[folded] {
+			continue
+		}
+		seen[folded] = true
+		clean = append(clean, tag)
+	}
+	return clean
+}
+
+// Archive takes a contact out of the book without losing it: its phone is free again.
+func (b *Book) Archive(ctx context.Context, id org.ID, contactID string) error {
+	var n phone.Number
+	err := b.pool.QueryRow(ctx, `SELECT phone FROM contacts WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND archived_at IS NULL`, id, contactID).Scan(&n)
+	if errors.Is(err, pgx.ErrNoRows) || isInvalidText(err) {
+		return problem.NotFound("There is no active contact %s.", contactID)
+	}
+	if err != nil {
+		return fmt.Errorf("archive contact: %w", err)
+	}
+	raise := func(ctx context.Context) bool { return b.fence.Raise(ctx, id, n) }
+	err = postgres.Fenced(ctx, b.pool, raise, func(ctx context.Context, tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `UPDATE contacts SET archived_at = now() WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND phone = $3 AND archived_at IS NULL`, id, contactID, n)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("archive contact: %w", err)
+	}
+	return nil
+}
+
+// isInvalidText reports whether Postgres refused a text as an id: no such row can exist.
+func isInvalidText(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == "22P02"
+}
