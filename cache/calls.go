@@ -1,0 +1,146 @@
+package cache
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"ringside/internal/org"
+	"ringside/recognize"
+)
+
+// callLife is how long a call is remembered: Twilio ends a call after four hours unless told
+// otherwise, and nothing is asked about it later that the ledger does not hold.
+const callLife = 4 * time.Hour
+
+// callCapacity is how many calls' decisions a process holds; the oldest go first.
+const callCapacity = 20_000
+
+// Calls remembers what must hold for a whole call, whichever sidecar is asked: the decision about
+// its caller, and marks. With Redis it is shared; what Redis cannot take, this process remembers.
+// It never fails.
+type Calls struct {
+	decisions *shelf[string, *recognize.Decision]
+	marks     *shelf[string, string]
+	remote    *remote // nil without Redis
+}
+
+// NewCalls returns the memory of calls, shared through memory if it is not nil.
+func NewCalls(memory *Redis) *Calls {
+	c := &Calls{decisions: newShelf[string, *recognize.Decision](callCapacity), marks: newShelf[string, string](4 * callCapacity)}
+	if memory != nil {
+		c.remote = memory.remote
+	}
+	return c
+}
+
+// claimScript keeps ARGV 1 under KEYS 1 for ARGV 2 ms unless something is there, and returns what
+// was there (false: nothing).
+var claimScript = redis.NewScript(`
+local held = redis.call('GET', KEYS[1])
+if held then return held end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return false`)
+
+func keyDecision(id org.ID, sid string) string { return "ringside:decision:" + string(id) + ":" + sid }
+func keyMark(name string) string               { return "ringside:mark:" + name }
+
+// Claim keeps d as its call's decision unless there is one, and returns the one that holds.
+func (c *Calls) Claim(ctx context.Context, d *recognize.Decision) *recognize.Decision {
+	key := keyDecision(d.OrgID, d.CallSID)
+	if held, _, state := c.decisions.get(key); state == slotHeld {
+		return held
+	}
+	if shared := c.claimShared(ctx, key, d); shared != nil {
+		d = shared
+	}
+	held, _ := c.decisions.claim(key, d, callLife)
+	return held
+}
+
+// claimShared claims in Redis. It returns another sidecar's decision, or nil.
+func (c *Calls) claimShared(ctx context.Context, key string, d *recognize.Decision) *recognize.Decision {
+	if c.remote == nil || !c.remote.answering() {
+		return nil
+	}
+	body, err := json.Marshal(d)
+	if err != nil {
+		return nil // it has only strings, numbers and times in it
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookWait)
+	defer cancel()
+	held, err := claimScript.Run(ctx, c.remote.client, []string{key}, body, callLife.Milliseconds()).Text()
+	if c.remote.noted(err) != nil || held == "" {
+		return nil
+	}
+	return decodeDecision(held)
+}
+
+// Decided returns the call's decision, or nil if none is remembered.
+func (c *Calls) Decided(ctx context.Context, id org.ID, sid string) *recognize.Decision {
+	key := keyDecision(id, sid)
+	if held, _, state := c.decisions.get(key); state == slotHeld {
+		return held
+	}
+	if c.remote == nil || !c.remote.answering() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookWait)
+	defer cancel()
+	held, err := c.remote.client.Get(ctx, key).Result()
+	if c.remote.noted(err) != nil || held == "" {
+		return nil
+	}
+	return decodeDecision(held)
+}
+
+func decodeDecision(text string) *recognize.Decision {
+	var d recognize.Decision
+	if json.Unmarshal([]byte(text), &d) != nil || d.CallSID == "" {
+		return nil // rubbish is no decision
+	}
+	return &d
+}
+
+// Once reports whether name is claimed here for the first time, over all sidecars that share a
+// Redis. A relay token is used up this way.
+func (c *Calls) Once(ctx context.Context, name string) bool {
+	if _, first := c.marks.claim(name, "", callLife); !first {
+		return false
+	}
+	if c.remote == nil || !c.remote.answering() {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeWait)
+	defer cancel()
+	first, err := c.remote.client.SetNX(ctx, keyMark(name), "", callLife).Result()
+	return c.remote.noted(err) != nil || first
+}
+
+// Mark remembers a value under name for the rest of a call.
+func (c *Calls) Mark(ctx context.Context, name, value string) {
+	c.marks.set(name, value, callLife)
+	if c.remote == nil || !c.remote.answering() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWait)
+	defer cancel()
+	_ = c.remote.noted(c.remote.client.Set(ctx, keyMark(name), value, callLife).Err())
+}
+
+// Marked returns the value under name, or "".
+func (c *Calls) Marked(ctx context.Context, name string) string {
+	if c.remote != nil && c.remote.answering() {
+		ctx, cancel := context.WithTimeout(ctx, lookWait)
+		defer cancel()
+		value, err := c.remote.client.Get(ctx, keyMark(name)).Result()
+		if err == nil {
+			return value
+		}
+		_ = c.remote.noted(err)
+	}
+	value, _, _ := c.marks.get(name)
+	return value
+}
