@@ -1,0 +1,169 @@
+// Package agent is what the user's agent runtime sees of Ringside on its socket: the caller added to
+// Twilio's first message, messages that begin with "ringside.", and the tools behind them. The
+// protocol is docs/agent-protocol.md. Carrying frames between the sockets is package voice's.
+package agent
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"ringside/recognize"
+)
+
+// AddCaller returns Twilio's first message with the caller added: an object "caller", and the same
+// as strings in customParameters, which runtimes that know nothing of Ringside already pass to
+// their prompt. Everything Twilio sent stays byte for byte as it came.
+func AddCaller(setup []byte, c recognize.Caller) ([]byte, error) {
+	params, end, err := locate(setup)
+	if err != nil {
+		return nil, err
+	}
+	caller, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encode caller: %w", err)
+	}
+	added, err := parameters(c)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	out.Grow(len(setup) + len(caller) + len(added) + 64)
+	rest := 0
+	if params.end > params.start { // customParameters is an object: go in before its brace
+		inner := bytes.TrimSpace(setup[params.start+1 : params.end-1])
+		out.Write(setup[:params.end-1])
+		if len(inner) > 0 {
+			out.WriteByte(',')
+		}
+		out.Write(added)
+		rest = params.end - 1
+	}
+	out.Write(setup[rest : end-1])
+	if params.end == params.start {
+		out.WriteString(`,"customParameters":{`)
+		out.Write(added)
+		out.WriteByte('}')
+	}
+	out.WriteString(`,"caller":`)
+	out.Write(caller)
+	out.Write(setup[end-1:])
+	return out.Bytes(), nil
+}
+
+type span struct{ start, end int }
+
+// locate returns where the object customParameters stands in a JSON object (an empty span if there
+// is none) and where the object itself ends.
+func locate(object []byte) (params span, end int, err error) {
+	dec := json.NewDecoder(bytes.NewReader(object))
+	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
+		return span{}, 0, errors.New("the first message is no JSON object")
+	}
+	members := 0
+	for ; dec.More(); members++ {
+		key, err := dec.Token()
+		if err != nil {
+			return span{}, 0, fmt.Errorf("read the first message: %w", err)
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return span{}, 0, fmt.Errorf("read the first message: %w", err)
+		}
+		if key == "customParameters" && len(value) > 0 && value[0] == '{' {
+			stop := int(dec.InputOffset())
+			params = span{stop - len(value), stop}
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return span{}, 0, fmt.Errorf("read the first message: %w", err)
+	}
+	if members == 0 {
+		return span{}, 0, errors.New("the first message is empty")
+	}
+	return params, int(dec.InputOffset()), nil
+}
+
+// parameters returns the members for customParameters, without braces. Every one is always there,
+// so that a prompt template never meets a missing variable.
+func parameters(c recognize.Caller) ([]byte, error) {
+	var b []byte
+	for i, p := range [...][2]string{
+		{"caller_known", strconv.FormatBool(c.Known)}, {"caller_name", c.Name}, {"caller_email", c.Email},
+		{"caller_notes", c.Notes}, {"caller_context", c.Context()},
+	} {
+		value, err := json.Marshal(p[1])
+		if err != nil {
+			return nil, fmt.Errorf("encode %s: %w", p[0], err)
+		}
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(strconv.AppendQuote(b, p[0]), ':')
+		b = append(b, value...)
+	}
+	return b, nil
+}
+
+// ContextMessage returns the message that tells a runtime of a caller later than in setup, or that
+// takes back what it was told.
+func ContextMessage(c recognize.Caller) ([]byte, error) {
+	return json.Marshal(struct {
+		Type   string           `json:"type"`
+		Caller recognize.Caller `json:"caller"`
+	}{"ringside.context", c})
+}
+
+// prefix marks the messages of the socket that are ours and never reach Twilio.
+const prefix = "ringside."
+
+var mark = []byte(prefix)
+
+// Message is a runtime's message to Ringside.
+type Message struct {
+	Type string          `json:"type"`
+	ID   json.RawMessage `json:"id"` // given back as it came
+	// capture_contact
+	Name       string `json:"name"`
+	Email      string `json:"email"`
+	Notes      string `json:"notes"`
+	OtherPhone string `json:"other_phone"` // explicitly another number than the call's
+	// note and summary
+	Text    string `json:"text"`
+	Note    string `json:"note"`
+	Summary string `json:"summary"`
+}
+
+// ParseMessage reports whether a frame from the runtime is for Ringside rather than for Twilio, and
+// reads it. It looks closer only where the word occurs, so that ordinary frames cost next to
+// nothing. A message for Ringside whose fields have the wrong form comes back with an error.
+func ParseMessage(frame []byte) (m Message, ours bool, err error) {
+	if !bytes.Contains(frame, mark) {
+		return Message{}, false, nil
+	}
+	var head struct {
+		Type string `json:"type"`
+	}
+	if json.Unmarshal(frame, &head) != nil || !strings.HasPrefix(head.Type, prefix) {
+		return Message{}, false, nil
+	}
+	if err := json.Unmarshal(frame, &m); err != nil {
+		return Message{Type: head.Type, ID: idOf(frame)}, true, fmt.Errorf("a field of %s has the wrong type: %w", head.Type, err)
+	}
+	return m, true, nil
+}
+
+// idOf reads the id alone, so that even a malformed request is answered under it.
+func idOf(frame []byte) json.RawMessage {
+	var only struct {
+		ID json.RawMessage `json:"id"`
+	}
+	if json.Unmarshal(frame, &only) != nil {
+		return nil
+	}
+	return slices.Clone(only.ID)
+}

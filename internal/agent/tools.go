@@ -1,0 +1,212 @@
+package agent
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"ringside/contacts"
+	"ringside/internal/ledger"
+	"ringside/internal/org"
+	"ringside/internal/phone"
+	"ringside/recognize"
+)
+
+// toolBudget bounds how long a runtime waits for the result of a tool.
+const toolBudget = 3 * time.Second
+
+// Marks remembers a value for the rest of a call, for every sidecar. Package cache implements it.
+type Marks interface {
+	Mark(ctx context.Context, name, value string)
+	Marked(ctx context.Context, name string) string
+}
+
+// Recorder writes events to the ledger.
+type Recorder interface {
+	Record(ctx context.Context, e *ledger.Event) error
+}
+
+// Call is the call on whose socket a runtime speaks.
+type Call struct {
+	Org       org.Org
+	AgentID   string
+	SID       string
+	Direction string
+	From, To  string
+	Party     phone.Number // the other party's; "" if it has no person's number
+	StartedAt time.Time
+	Trusted   bool // the number may be taken for the caller's
+}
+
+// Event returns an event of this call with the given name, happening now.
+func (c *Call) Event(name string) *ledger.Event {
+	now := time.Now()
+	return &ledger.Event{OrgID: c.Org.ID, SID: c.SID, Name: name, At: now, Kind: "call", Direction: c.Direction,
+		From: c.From, To: c.To, Party: c.Party, AgentID: c.AgentID, StartedAt: c.StartedAt, Untrusted: !c.Trusted}
+}
+
+// Tools carries out what a runtime asks for with ringside.* messages.
+type Tools struct {
+	Book     *contacts.Book
+	Recorder Recorder
+	Marks    Marks
+	Log      *slog.Logger
+}
+
+// result is the answer to a tool, of type ringside.result.
+type result struct {
+	Type string          `json:"type"`
+	ID   json.RawMessage `json:"id,omitempty"`
+	contacts.CaptureResult
+}
+
+// Disowned reports whether the caller of this call has said that they are not the contact.
+func (t *Tools) Disowned(ctx context.Context, callSID string) bool {
+	return t.Marks.Marked(ctx, disownedMark(callSID)) != ""
+}
+
+func disownedMark(callSID string) string { return "not_me:" + callSID }
+
+// Handle carries out one message and returns the messages to send back to the runtime. It never
+// says saved of what is not.
+func (t *Tools) Handle(ctx context.Context, call *Call, m Message, malformed error) [][]byte {
+	ctx, cancel := context.WithTimeout(ctx, toolBudget)
+	defer cancel()
+	var r contacts.CaptureResult
+	var err error
+	switch {
+	case malformed != nil:
+		r = contacts.CaptureResult{Code: "invalid", Message: malformed.Error() + ". See docs/agent-protocol.md."}
+	case m.Type == prefix+"capture_contact":
+		r, err = t.capture(ctx, call, m)
+	case m.Type == prefix+"note":
+		r, err = t.note(ctx, call, m)
+	case m.Type == prefix+"summary":
+		r, err = t.summary(ctx, call, m)
+	case m.Type == prefix+"not_me":
+		r, err = t.notMe(ctx, call)
+	default:
+		r = contacts.CaptureResult{Code: "unknown_type", Message: fmt.Sprintf("%q is no message that Ringside knows. See docs/agent-protocol.md.", m.Type)}
+	}
+	if err != nil {
+		t.Log.Warn("a tool could not be carried out", "call_sid", call.SID, "tool", m.Type, "error", err)
+		r = contacts.CaptureResult{Code: "unavailable", Message: "This could not be saved just now. Try again, or go on without it."}
+	}
+	replies := [][]byte{encode(result{Type: prefix + "result", ID: m.ID, CaptureResult: r})}
+	if m.Type == prefix+"not_me" && r.OK {
+		if forget, err := ContextMessage(recognize.Unknown()); err == nil {
+			replies = append(replies, forget)
+		}
+	}
+	return replies
+}
+
+// Busy is the answer to a message that came while too many others were waiting.
+func Busy(m Message) []byte {
+	return encode(result{Type: prefix + "result", ID: m.ID, CaptureResult: contacts.CaptureResult{
+		Code: "busy", Message: "Too many requests at once. Wait for the results of the earlier ones, then try again."}})
+}
+
+func encode(r result) []byte {
+	b, err := json.Marshal(r)
+	if err != nil { // only an id that is no JSON, which the decoder would not have let through
+		r.ID = nil
+		b, _ = json.Marshal(r)
+	}
+	return b
+}
+
+// capture keeps what the caller told the agent. What may not go into the address book is kept with
+// the call.
+func (t *Tools) capture(ctx context.Context, call *Call, m Message) (contacts.CaptureResult, error) {
+	c := contacts.Capture{Org: call.Org, CallSID: call.SID, Phone: call.Party, OtherPhone: m.OtherPhone,
+		Name: m.Name, Email: m.Email, Notes: m.Notes, At: time.Now()}
+	other := m.OtherPhone != ""
+	switch {
+	case !other && t.Disowned(ctx, call.SID):
+		c.CallOnly = "The caller said they are not the contact of this number, so this is kept with the call and not in the address book."
+	case !other && !call.Trusted:
+		c.CallOnly = "The caller's number could not be verified, so this is kept with the call and not in the address book."
+	}
+	r, err := t.Book.Capture(ctx, c)
+	if err != nil || !(c.CallOnly != "" && r.OK || r.Code == "no_number") {
+		return r, err
+	}
+	text := strings.TrimSpace(fmt.Sprintf("Captured: name %q, email %q. %s", limit(m.Name, 200), limit(m.Email, 254), limit(m.Notes, 2000)))
+	e := call.Event(eventName("note", text))
+	e.Note = text
+	return r, t.Recorder.Record(ctx, e)
+}
+
+// note keeps a remark with the call.
+func (t *Tools) note(ctx context.Context, call *Call, m Message) (contacts.CaptureResult, error) {
+	text := limit(firstOf(m.Note, m.Text, m.Notes), 2000)
+	if text == "" {
+		return contacts.CaptureResult{Code: "nothing_to_save", Message: "The note is empty: send it as \"note\"."}, nil
+	}
+	e := call.Event(eventName("note", text))
+	e.Note = text
+	if err := t.Recorder.Record(ctx, e); err != nil {
+		return contacts.CaptureResult{}, err
+	}
+	return contacts.CaptureResult{OK: true, Saved: []string{"note"}, Message: "The note is kept with the call."}, nil
+}
+
+// summary keeps what the call was about; a later summary replaces an earlier one.
+func (t *Tools) summary(ctx context.Context, call *Call, m Message) (contacts.CaptureResult, error) {
+	text := limit(firstOf(m.Summary, m.Text), 2000)
+	if text == "" {
+		return contacts.CaptureResult{Code: "nothing_to_save", Message: "The summary is empty: send it as \"summary\"."}, nil
+	}
+	e := call.Event(eventName("summary", text))
+	e.Summary = text
+	if err := t.Recorder.Record(ctx, e); err != nil {
+		return contacts.CaptureResult{}, err
+	}
+	return contacts.CaptureResult{OK: true, Saved: []string{"summary"}, Message: "The summary is kept with the call."}, nil
+}
+
+// notMe takes back who the caller was thought to be, for the rest of the call. The mark is what
+// counts while the call lasts; the ledger needs it so that the call is no part of the contact's
+// history.
+func (t *Tools) notMe(ctx context.Context, call *Call) (contacts.CaptureResult, error) {
+	t.Marks.Mark(ctx, disownedMark(call.SID), "1")
+	e := call.Event("not_me")
+	e.Disowned = true
+	if err := t.Recorder.Record(ctx, e); err != nil {
+		t.Log.Warn("not_me holds for this call but is not in the ledger yet", "call_sid", call.SID, "error", err)
+	}
+	return contacts.CaptureResult{OK: true, Message: "Forget what you were told about the caller. Nothing more of this call goes to that contact."}, nil
+}
+
+// eventName names an event by what it says, not by the runtime's id: a runtime that reconnects may
+// count from 1 again, and saying the same thing twice is one event.
+func eventName(kind, text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return kind + ":" + hex.EncodeToString(sum[:12])
+}
+
+func firstOf(texts ...string) string {
+	for _, text := range texts {
+		if strings.TrimSpace(text) != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// limit makes a text of an agent fit to be stored: valid UTF-8 without NUL, trimmed, at most n
+// characters.
+func limit(s string, n int) string {
+	s = strings.TrimSpace(strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", ""))
+	if utf8.RuneCountInString(s) > n {
+		return string([]rune(s)[:n])
+	}
+	return s
+}

@@ -1,0 +1,67 @@
+// Package metrics holds what the program counts and times, in the format of Prometheus. The names
+// and what an alarm on each means are in docs/operations.md.
+package metrics
+
+import (
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Metrics are the collectors of one program. They are on a registry of their own, so that two
+// programs in one process (as in tests) do not meet.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	Webhooks       *prometheus.CounterVec   // by path and outcome
+	WebhookSeconds *prometheus.HistogramVec // by path
+	Recognitions   *prometheus.CounterVec   // by the rule that decided about the name
+	RecognizeTime  prometheus.Histogram
+	RelaySessions  prometheus.Gauge
+	RelayEnds      *prometheus.CounterVec // by who ended the session, and how
+	Tools          *prometheus.CounterVec // by message type
+}
+
+// latency suits what should take microseconds and must not take a second.
+var latency = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .15, .25, .5, 1, 2.5, 5, 15}
+
+// New returns the collectors, registered.
+func New() *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		Webhooks: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringside_webhooks_total",
+			Help: "Webhook requests, by path and outcome."}, []string{"path", "outcome"}),
+		WebhookSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ringside_webhook_seconds",
+			Help: "Time to answer a webhook.", Buckets: latency}, []string{"path"}),
+		Recognitions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringside_recognitions_total",
+			Help: "Callers, by the rule that decided about their name."}, []string{"rule"}),
+		RecognizeTime: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "ringside_recognition_seconds",
+			Help: "Time to decide who is calling.", Buckets: latency}),
+		RelaySessions: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ringside_relay_sessions",
+			Help: "Calls on the relay now."}),
+		RelayEnds: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringside_relay_ends_total",
+			Help: "Ended relay sessions, by what ended them."}, []string{"by"}),
+		Tools: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringside_tool_messages_total",
+			Help: "Messages of agent runtimes to Ringside, by type."}, []string{"type"}),
+	}
+	m.registry.MustRegister(m.Webhooks, m.WebhookSeconds, m.Recognitions, m.RecognizeTime, m.RelaySessions, m.RelayEnds, m.Tools,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Gauge registers a figure that is read when the metrics are.
+func (m *Metrics) Gauge(name, help string, read func() float64) {
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read))
+}
+
+// Counter registers a figure that only rises and is read when the metrics are.
+func (m *Metrics) Counter(name, help string, read func() float64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read))
+}
+
+// Handler serves the metrics.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}

@@ -1,0 +1,118 @@
+package voice
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"ringside/internal/ledger"
+	"ringside/internal/org"
+	"ringside/internal/phone"
+	"ringside/internal/twilio"
+	"ringside/recognize"
+)
+
+// inbound answers the webhook of a call that comes in, and its fallback: who is calling is decided
+// once a call, so that a repeat gets the same bytes.
+func (s *Service) inbound(r *http.Request, req *request) reply {
+	ends := partiesOf(req.form)
+	route, forbidden := s.line(r, req, ends.ours())
+	switch {
+	case forbidden:
+		return s.refuse(r, req.form, "foreign_account")
+	case route == nil:
+		if s.notice.due("not in service " + ends.ours()) {
+			s.Log.Warn("a call came for a number that leads to no voice agent", "to", phone.Classify(ends.ours()), "account_sid", req.account.SID)
+		}
+		return reply{twiml: notInService(), outcome: "not_in_service"}
+	}
+	sid := req.form.Text("CallSid")
+	if sid == "" || len(sid) > 64 {
+		s.Log.Error("Twilio sent a call without a usable CallSid", "path", req.path)
+		return s.apology(r, req)
+	}
+	call := recognize.Call{SID: sid, Org: route.Org, Agent: route.Agent, Party: phone.Classify(ends.theirs()),
+		Attestation: req.form.Text("StirVerstat"), At: req.arrived}
+	call.Own = call.Party.Class == phone.ClassNumber && s.Lines.Owns(route.Org.ID, call.Party.Number)
+	d := s.Recognizer.Decide(r.Context(), call)
+	d.Answer = s.connect(route.Agent, d.CallSID, 0, d.Trusted, d.Greeting)
+	held := s.Calls.Claim(r.Context(), d)
+	if held == d {
+		s.observe(d, time.Since(req.arrived))
+		s.Recorder.Later(began(d, ends))
+	}
+	return reply{twiml: held.Answer, outcome: "answered"}
+}
+
+// observe counts a new decision.
+func (s *Service) observe(d *recognize.Decision, took time.Duration) {
+	s.Metrics.Recognitions.WithLabelValues(string(d.Trace.Rule)).Inc()
+	s.Metrics.RecognizeTime.Observe(took.Seconds())
+	s.Log.Debug("decided who is calling", "call_sid", d.CallSID, "caller", d.Number, "rule", d.Trace.Rule, "micros", d.Trace.TookMicros)
+}
+
+// began is the event of a call that has begun. A failure to encode the trace loses the trace alone.
+func began(d *recognize.Decision, ends parties) *ledger.Event {
+	trace, _ := json.Marshal(d.Trace)
+	return &ledger.Event{OrgID: d.OrgID, SID: d.CallSID, Name: "voice", At: d.At, Kind: "call", Direction: ends.direction,
+		From: ends.from(), To: ends.to(), Party: d.Number, AgentID: d.AgentID, ContactID: d.ContactID,
+		Status: ends.form.Text("CallStatus"), StartedAt: d.At, Untrusted: !d.Trusted, Recognition: trace}
+}
+
+// connect renders the answer that hands the call to the agent. attempt counts the connections of
+// this call, from 0; only the first greets.
+func (s *Service) connect(a *org.Agent, callSID string, attempt int, trusted bool, greeting string) []byte {
+	action := s.PublicURL.Webhook(pathAfter)
+	if attempt > 0 {
+		action += "?attempt=" + strconv.Itoa(attempt)
+	}
+	var d twilio.Document
+	d.Connect(action, twilio.Relay{
+		URL:             s.PublicURL.Socket(pathRelay),
+		WelcomeGreeting: greeting,
+		Attributes:      twilio.RelaySettings(a.RelaySettings).Attributes(a.Language),
+		Parameters:      []twilio.Parameter{{Name: tokenParameter, Value: s.token(callSID, attempt, trusted)}},
+	})
+	return d.Bytes()
+}
+
+func notInService() []byte {
+	var d twilio.Document
+	d.Say("The number you have called is not in service. Goodbye.", "en-US", "")
+	d.Hangup()
+	return d.Bytes()
+}
+
+// defaultApology is what a caller hears when the agent cannot be had and no other words are set.
+const defaultApology = "Sorry, we cannot take your call right now. Please try again in a little while. Goodbye."
+
+// apology is the answer when Ringside itself fails: something a person can hear (rule 20).
+func (s *Service) apology(r *http.Request, req *request) reply {
+	if route, forbidden := s.line(r, req, partiesOf(req.form).ours()); route != nil && !forbidden {
+		return reply{twiml: sorry(route.Agent), outcome: "apology"}
+	}
+	return reply{twiml: sorry(nil), outcome: "apology"}
+}
+
+// sorry dials the agent's fallback number if there is one, else says so and hangs up.
+func sorry(a *org.Agent) []byte {
+	var d twilio.Document
+	switch {
+	case a != nil && a.FallbackNumber != "":
+		d.Dial(twilio.Dial{Number: a.FallbackNumber.String()})
+	case a != nil && a.Apology != "":
+		d.Say(a.Apology, a.Language, "")
+		d.Hangup()
+	default:
+		d.Say(defaultApology, "en-US", "")
+		d.Hangup()
+	}
+	return d.Bytes()
+}
+
+// unavailable is the answer when an event could not be made durable: Twilio's fallback or retry
+// applies, if set.
+func unavailable(*http.Request, *request) reply {
+	return reply{status: http.StatusServiceUnavailable, outcome: "unavailable"}
+}

@@ -1,0 +1,61 @@
+package voice
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"ringside/internal/org"
+)
+
+// dialer connects to agent runtimes.
+var dialer = websocket.Dialer{
+	Proxy:            http.ProxyFromEnvironment,
+	HandshakeTimeout: dialWait,
+	ReadBufferSize:   2 << 10,
+	WriteBufferSize:  2 << 10,
+	WriteBufferPool:  &writeBuffers,
+}
+
+// dialRuntime connects to an agent's runtime, and tries once more after a failure: a runtime that is
+// just being replaced answers the second time. The runtime knows us by the agent's secret, since it
+// cannot check Twilio's signature on this hop.
+func dialRuntime(ctx context.Context, a *org.Agent, callSID string) (*websocket.Conn, error) {
+	header := http.Header{"X-Ringside-Call-Sid": {callSID}}
+	if a.RuntimeSecret != "" {
+		header.Set("Authorization", "Bearer "+a.RuntimeSecret)
+	}
+	var err error
+	for try := range dialTries {
+		if try > 0 {
+			select {
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-time.After(200 * time.Millisecond):
+			}
+		}
+		var conn *websocket.Conn
+		var response *http.Response
+		if conn, response, err = dialer.DialContext(ctx, a.RuntimeURL, header); err == nil {
+			return conn, nil
+		}
+		if response != nil {
+			err = fmt.Errorf("it answered %s", response.Status)
+		}
+	}
+	return nil, fmt.Errorf("connect to the agent runtime: %w", err)
+}
+
+// redactedURL is an address fit for the log: without password and query.
+func redactedURL(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "(unreadable)"
+	}
+	u.RawQuery = ""
+	return u.Redacted()
+}

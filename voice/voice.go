@@ -1,0 +1,111 @@
+// Package voice is the edge to Twilio Voice: it verifies webhooks, answers them with TwiML, relays
+// between Twilio's socket and the agent runtime's, and follows each call to its end.
+//
+// Who is calling is decided by package recognize, what an agent may ask for is package agent's, and
+// what happened is written by the ledger's recorder. Nothing here waits for a write before a caller
+// is answered (rule 16), and nothing that fails here is heard as an error (rule 20).
+package voice
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"ringside/internal/agent"
+	"ringside/internal/ledger"
+	"ringside/internal/metrics"
+	"ringside/internal/org"
+	"ringside/internal/twilio"
+	"ringside/recognize"
+)
+
+// Paths are the contract with Twilio's settings (design, Contracts).
+const (
+	pathVoice    = "/twilio/voice"
+	pathStatus   = "/twilio/voice/status"
+	pathAfter    = "/twilio/voice/after"
+	pathFallback = "/twilio/voice/fallback"
+	pathRelay    = "/twilio/relay"
+)
+
+// Recorder writes events to the ledger: at once and durably, or when there is time.
+type Recorder interface {
+	Record(ctx context.Context, e *ledger.Event) error
+	Later(e *ledger.Event)
+}
+
+// Calls remembers what holds for a whole call, for all sidecars. Package cache implements it.
+type Calls interface {
+	recognize.Decisions
+	agent.Marks
+	// Once reports whether name is claimed for the first time.
+	Once(ctx context.Context, name string) bool
+}
+
+// Config is what the edge is made of. All fields are required but Now.
+type Config struct {
+	PublicURL  twilio.PublicURL
+	Secret     []byte // signs relay tokens; the same for all sidecars
+	Lines      *org.Switchboard
+	Recognizer *recognize.Recognizer
+	Calls      Calls
+	Recorder   Recorder
+	Tools      *agent.Tools
+	Metrics    *metrics.Metrics
+	Log        *slog.Logger
+	// WriteBudget bounds how long a status callback waits for its event to be durable.
+	WriteBudget time.Duration
+}
+
+// Service answers Twilio's voice webhooks and sockets.
+type Service struct {
+	Config
+	verifier *twilio.Verifier
+	keys     sync.Map // auth token → *twilio.Key
+	sessions sessions
+	notice   *notice
+}
+
+// New returns the edge; [Service.Register] puts it on a router.
+func New(c Config) *Service {
+	s := &Service{Config: c, verifier: twilio.NewVerifier(c.PublicURL), notice: newNotice(time.Minute)}
+	s.sessions.open = map[*session]struct{}{}
+	return s
+}
+
+// Register adds the voice paths to mux.
+func (s *Service) Register(mux *http.ServeMux) {
+	mux.Handle(pathVoice, s.webhook(pathVoice, s.inbound, s.apology))
+	mux.Handle(pathFallback, s.webhook(pathFallback, s.inbound, s.apology))
+	mux.Handle(pathAfter, s.webhook(pathAfter, s.after, s.apology))
+	mux.Handle(pathStatus, s.webhook(pathStatus, s.status, unavailable))
+	mux.HandleFunc(pathRelay, s.relay)
+}
+
+// notice lets something be logged at most once in a while for each subject.
+type notice struct {
+	every time.Duration
+	mu    sync.Mutex
+	last  map[string]time.Time
+}
+
+func newNotice(every time.Duration) *notice {
+	return &notice{every: every, last: map[string]time.Time{}}
+}
+
+// due reports whether subject should be logged now.
+func (n *notice) due(subject string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now := time.Now()
+	if now.Sub(n.last[subject]) < n.every {
+		return false
+	}
+	if len(n.last) > 1000 { // forged subjects must not fill the memory
+		clear(n.last)
+	}
+	n.last[subject] = now
+	return true
+}
