@@ -67,6 +67,9 @@ func describe(record *Record, call Call) Caller {
 		}
 	}
 	if p := record.Campaign; p != nil {
+		if record.Contact == nil {
+			c.Notes = clean(p.Notes, maxNotes)
+		}
 		c.Campaign = &CampaignInfo{Name: clean(p.Campaign, maxCampaign), Notes: clean(p.Notes, maxNotes),
 			Result: clean(p.Result, maxSummary), CalledAt: p.CalledAt.UTC()}
 	}

@@ -19,7 +19,7 @@ type Call struct {
 	// Judged is an earlier verdict on whether the number may be trusted, for a call whose
 	// attestation is not known any more; nil judges by Attestation.
 	Judged *bool
-	At          time.Time     // when the call began: history ends before it
+	At     time.Time // when the call began: history ends before it
 }
 
 // Decision is what was decided about a call's caller, once: a repeated or fallback webhook gets the
@@ -45,6 +45,8 @@ type Decision struct {
 
 // Trace tells how a decision came about, for people.
 type Trace struct {
+	CallSID       string       `json:"call_sid"`
+	At            time.Time    `json:"at"`
 	Received      string       `json:"received"`         // the caller's address as Twilio sent it
 	Class         phone.Class  `json:"class"`            // what kind of address that is
 	Number        phone.Number `json:"number,omitempty"` // as read; "" if it is no person's number

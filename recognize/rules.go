@@ -87,7 +87,7 @@ func settle(call Call, v verdict, record *Record) *Decision {
 	d := &Decision{
 		CallSID: call.SID, OrgID: call.Org.ID, AgentID: call.Agent.ID, At: call.At, Trusted: v.trusted,
 		Caller: Unknown(),
-		Trace: Trace{Received: call.Party.Raw, Class: call.Party.Class, Number: call.Party.Number,
+		Trace: Trace{CallSID: call.SID, At: call.At, Received: call.Party.Raw, Class: call.Party.Class, Number: call.Party.Number,
 			Attestation: call.Attestation, Rule: v.rule, Told: []string{}},
 	}
 	if call.Party.Class == phone.ClassNumber && !call.Own {

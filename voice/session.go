@@ -231,13 +231,32 @@ func (s *session) work(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
+			s.finishTools(ctx)
 			return
 		case t := <-s.tools:
-			s.service.Metrics.Tools.WithLabelValues(toolLabel(t)).Inc()
-			for _, reply := range s.service.Tools.Handle(ctx, &s.call, t.message, t.malformed) {
-				s.toRuntime(reply)
-			}
+			s.handle(ctx, t)
 		}
+	}
+}
+
+// finishTools carries out what the runtime asked for before the call ended: the summary of a call is
+// what it says last.
+func (s *session) finishTools(ctx context.Context) {
+	for {
+		select {
+		case t := <-s.tools:
+			s.handle(ctx, t)
+		default:
+			return
+		}
+	}
+}
+
+// handle carries out one tool. It goes on after the call has ended; only its own budget bounds it.
+func (s *session) handle(ctx context.Context, t toolRequest) {
+	s.service.Metrics.Tools.WithLabelValues(toolLabel(t)).Inc()
+	for _, reply := range s.service.Tools.Handle(context.WithoutCancel(ctx), &s.call, t.message, t.malformed) {
+		s.toRuntime(reply)
 	}
 }
 

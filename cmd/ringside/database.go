@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"ringside/configs"
+	"ringside/internal/org"
+	"ringside/internal/postgres"
+	"ringside/internal/problem"
+)
+
+// database is an open, migrated Postgres: the one that is set, or the private one.
+type database struct {
+	*pgxpool.Pool
+	server *postgres.Server // nil unless private
+}
+
+// openDatabase connects and brings the schema up to date.
+func openDatabase(ctx context.Context, config configs.Config, log *slog.Logger) (*database, error) {
+	db := &database{}
+	url := string(config.DatabaseURL)
+	if url == "" {
+		server, err := postgres.StartPrivate(ctx, config.DataDir, log)
+		if err != nil {
+			return nil, fmt.Errorf("start the private Postgres (set DATABASE_URL to use your own): %w", err)
+		}
+		db.server, url = server, server.URL("")
+	}
+	pool, err := postgres.Open(ctx, url)
+	if err != nil {
+		return nil, errors.Join(err, db.close())
+	}
+	db.Pool = pool
+	if _, err := postgres.Migrate(ctx, pool); err != nil {
+		return nil, errors.Join(err, db.close())
+	}
+	return db, nil
+}
+
+// close gives up the connections, and the private server if it is one.
+func (db *database) close() error {
+	if db.Pool != nil {
+		db.Pool.Close()
+	}
+	if db.server == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	return db.server.Stop(ctx)
+}
+
+// withDatabase runs a command that needs the database and ends.
+func (a *app) withDatabase(f func(ctx context.Context, db *database) error) (err error) {
+	db, err := openDatabase(a.ctx, a.config, a.log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.close()) }()
+	return f(a.ctx, db)
+}
+
+// orgFlag names the organisation of a command; with a single organisation it may be left out.
+type orgFlag struct {
+	Org string `help:"The organisation's id; may be left out if there is only one." placeholder:"ID"`
+}
+
+func (f orgFlag) find(ctx context.Context, store *org.Store) (org.Org, error) {
+	if f.Org != "" {
+		return store.Org(ctx, org.ID(strings.ToLower(f.Org)))
+	}
+	orgs, err := store.Orgs(ctx)
+	switch {
+	case err != nil:
+		return org.Org{}, err
+	case len(orgs) == 0:
+		return org.Org{}, problem.NotFound("There is no organisation yet: `ringside org create --name N --country US` makes one.")
+	case len(orgs) > 1:
+		return org.Org{}, problem.Invalid("org", "There are %d organisations: say which with --org; `ringside org list` shows them.", len(orgs))
+	}
+	return orgs[0], nil
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"ringside/internal/ledger"
+	"ringside/internal/phone"
+	"ringside/internal/simulate"
+)
+
+// scene is one call of the demo, and what has to come of it.
+type scene struct {
+	title  string
+	from   string
+	script []simulate.Step
+	// greeted is the name that the caller must be greeted by; "" for none.
+	greeted string
+	// told must each occur in what the agent received about the caller.
+	told []string
+}
+
+func (d *demo) scenes() []scene {
+	return []scene{
+		{title: "Alex Chen calls, who is in the address book", from: "+14155551200", greeted: "Alex Chen",
+			told:   []string{"alex@acme.io", "Prefers morning calls"},
+			script: []simulate.Step{simulate.Say("Hi! What do you know about me?"), simulate.Say("Thanks, goodbye.")}},
+		{title: "Maria Gomez calls back, whom only a campaign has called", from: mariaPhone, greeted: "Maria Gomez",
+			told:   []string{demoCampaign, "Asked for the yearly price"},
+			script: []simulate.Step{simulate.Say("You called me about an offer. What do you know about me?"), simulate.Say("Goodbye.")}},
+		{title: "A stranger calls, and leaves a name and an e-mail address", from: d.stranger, greeted: "",
+			script: []simulate.Step{simulate.Say("Hello, my name is Robin Park."), simulate.Say("My email is robin at example dot com."), simulate.Say("Goodbye.")}},
+		{title: "The stranger calls again, and is no stranger any more", from: d.stranger, greeted: "Robin Park", told: []string{"robin@example.com"},
+			script: []simulate.Step{simulate.Say("What do you know about me?"), simulate.Say("Goodbye.")}},
+	}
+}
+
+// play places the calls one after the other and checks each against what was on the wire.
+func (d *demo) play(ctx context.Context) error {
+	fmt.Fprintf(d.app.out, "Ringside is up, with an organisation of its own (%s), its number %s, and a built-in agent.\nThe agent greets with: %q\n",
+		d.org.Name, d.number.Readable(), demoGreeting)
+	scenes := d.scenes()
+	for i, sc := range scenes {
+		fmt.Fprintf(d.app.out, "\n── Call %d of %d: %s ──\n", i+1, len(scenes), sc.title)
+		if err := d.scene(ctx, i, sc); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			d.failures++
+			fmt.Fprintf(d.app.out, "✗ %s\n", err)
+		}
+	}
+	if d.failures > 0 {
+		return fmt.Errorf("%d of %d calls did not go as they should", d.failures, len(scenes))
+	}
+	fmt.Fprintf(d.app.out, "\nAll %d calls went as they should.\n", len(scenes))
+	return nil
+}
+
+// scene plays one call and checks it: what the caller heard, what the agent was told, and that the
+// call is in the ledger.
+func (d *demo) scene(ctx context.Context, index int, sc scene) error {
+	var script []simulate.Step
+	for _, step := range sc.script {
+		script = append(script, simulate.Wait(d.pace), step)
+	}
+	outcome, err := d.twilio.Place(ctx, simulate.Call{From: sc.from, To: d.number.String(), Script: script})
+	if err != nil {
+		return err
+	}
+	var wrong []error
+	expected := strings.Replace(demoGreeting, "{{NAME}}", sc.greeted, 1)
+	if sc.greeted == "" {
+		expected = strings.Replace(demoGreeting, " {{NAME}}", "", 1)
+	}
+	if outcome.Greeting != expected {
+		wrong = append(wrong, fmt.Errorf("the caller heard %q instead of %q", outcome.Greeting, expected))
+	}
+	waiting, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	session, err := d.runtime.AwaitSession(waiting, index+1)
+	if err != nil {
+		return errors.Join(append(wrong, fmt.Errorf("the agent got no session: %w", err))...)
+	}
+	setup, _ := session.Setup()
+	for _, detail := range sc.told {
+		if !strings.Contains(setup.CustomParameters["caller_context"], detail) {
+			wrong = append(wrong, fmt.Errorf("the agent was not told %q", detail))
+		}
+	}
+	if err := d.recorded(waiting, outcome.CallSID); err != nil {
+		wrong = append(wrong, err)
+	}
+	if wrong != nil {
+		return errors.Join(wrong...)
+	}
+	heard := "not greeted by name, as nobody knows the number"
+	if sc.greeted != "" {
+		heard = "greeted by name"
+	}
+	fmt.Fprintf(d.app.out, "✓ %s: %s; the webhook took %s\n", phone.Number(sc.from).Readable(), heard, outcome.VoiceLatency.Round(100*time.Microsecond))
+	return nil
+}
+
+// recorded checks that the call is in the ledger, ended, and tied to a contact.
+func (d *demo) recorded(ctx context.Context, callSID string) error {
+	call, err := ledger.Find(ctx, d.sidecar.db.Pool, d.org.ID, callSID)
+	switch {
+	case err != nil:
+		return fmt.Errorf("the call is not in the ledger: %w", err)
+	case call.Status != "completed" || call.ContactID == "":
+		return fmt.Errorf("the ledger has the call as %q, tied to the contact %q", call.Status, call.ContactID)
+	}
+	return nil
+}

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+
+	"ringside/internal/org"
+	"ringside/internal/phone"
+	"ringside/internal/problem"
+)
+
+type numberCommands struct {
+	Add numberAdd `cmd:"" help:"Connect a Twilio phone number to a voice agent."`
+}
+
+type numberAdd struct {
+	Phone string `arg:"" help:"The number, such as +12125550199."`
+	orgFlag
+	Agent         string `required:"" help:"The voice agent's id." placeholder:"ID"`
+	AccountSID    string `name:"account-sid" from-env:"TWILIO_ACCOUNT_SID" help:"The Twilio account that owns the number; default TWILIO_ACCOUNT_SID." placeholder:"AC…"`
+	AuthTokenFile string `type:"path" help:"A file with that account's auth token; default TWILIO_AUTH_TOKEN." placeholder:"FILE"`
+	jsonFlag
+}
+
+func (c *numberAdd) Run(a *app) error {
+	token := string(a.config.TwilioAuthToken)
+	if c.AuthTokenFile != "" {
+		var err error
+		if token, err = readSecretFile("auth_token_file", c.AuthTokenFile); err != nil {
+			return err
+		}
+	}
+	if token == "" {
+		return problem.Invalid("auth_token_file", "Give the account's auth token in a file, or in TWILIO_AUTH_TOKEN: without it no request of Twilio can be verified.")
+	}
+	return a.withDatabase(func(ctx context.Context, db *database) error {
+		store := org.NewStore(db.Pool)
+		o, err := c.find(ctx, store)
+		if err != nil {
+			return err
+		}
+		n, err := phone.Parse(c.Phone, o.Country)
+		if err != nil {
+			return problem.Invalid("phone", "%s", err)
+		}
+		added, err := store.AddNumber(ctx, org.Number{OrgID: o.ID, Phone: n, AgentID: c.Agent, AccountSID: c.AccountSID}, token)
+		if err != nil {
+			return err
+		}
+		base := a.config.PublicURL
+		if base == "" {
+			base = "https://YOUR-HOST"
+		}
+		return c.print(a, added, `Connected %s: %s
+Now set the number in the Twilio console (see docs/twilio.md):
+  A call comes in         %s/twilio/voice            HTTP POST
+  Primary handler fails   %s/twilio/voice/fallback   HTTP POST
+  Call status changes     %s/twilio/voice/status     HTTP POST`, n.Readable(), added.ID, base, base, base)
+	})
+}

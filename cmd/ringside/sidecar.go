@@ -1,0 +1,270 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ringside/cache"
+	"ringside/configs"
+	"ringside/contacts"
+	"ringside/internal/agent"
+	"ringside/internal/api"
+	"ringside/internal/ledger"
+	"ringside/internal/metrics"
+	"ringside/internal/org"
+	"ringside/internal/postgres"
+	"ringside/internal/twilio"
+	"ringside/recognize"
+	"ringside/voice"
+)
+
+// channelRoutes is announced when organisations, agents, accounts or numbers change.
+const channelRoutes = "ringside_routes"
+
+// sidecar is the running program: everything wired together.
+type sidecar struct {
+	config configs.Config
+	log    *slog.Logger
+
+	public, ops       net.Listener
+	publicSrv, opsSrv *http.Server
+
+	db       *database
+	redis    *cache.Redis // nil without REDIS_URL
+	lines    *org.Switchboard
+	book     *contacts.Book
+	recorder *ledger.Recorder
+	voice    *voice.Service
+	listener *postgres.Listener
+	metrics  *metrics.Metrics
+
+	draining   atomic.Bool
+	background sync.WaitGroup
+	stop       context.CancelFunc // of the background
+	quiesced   sync.Once
+	quiesceErr error
+}
+
+// bind takes the sockets. It comes before all other work, so that a port that is taken is known at
+// once and nothing has to be undone.
+func bind(config configs.Config, log *slog.Logger) (*sidecar, error) {
+	s := &sidecar{config: config, log: log, metrics: metrics.New()}
+	var err error
+	if s.public, err = net.Listen("tcp", config.Listen); err != nil {
+		return nil, fmt.Errorf("RINGSIDE_LISTEN: %w", err)
+	}
+	if s.ops, err = net.Listen("tcp", config.OpsListen); err != nil {
+		return nil, errors.Join(fmt.Errorf("RINGSIDE_OPS_LISTEN: %w", err), s.public.Close())
+	}
+	return s, nil
+}
+
+// localURL is where a listener is reached from this machine.
+func localURL(l net.Listener) string {
+	host, port, _ := net.SplitHostPort(l.Addr().String()) // a listener's address always splits
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}
+
+// publicURL is the address that Twilio signs for.
+func (s *sidecar) publicURL() (twilio.PublicURL, error) {
+	if s.config.PublicURL != "" {
+		return twilio.ParsePublicURL(s.config.PublicURL)
+	}
+	return twilio.ParsePublicURL(localURL(s.public))
+}
+
+// start opens database and cache, wires everything and serves. After an error the caller closes
+// what was started.
+func (s *sidecar) start(ctx context.Context) error {
+	publicURL, err := s.publicURL()
+	if err != nil {
+		return err
+	}
+	secret, err := s.config.SigningKey()
+	if err != nil {
+		return err
+	}
+	if s.db, err = openDatabase(ctx, s.config, s.log); err != nil {
+		return err
+	}
+	if s.config.RedisURL != "" {
+		if s.redis, err = cache.OpenRedis(string(s.config.RedisURL), s.log); err != nil {
+			return err
+		}
+	}
+	s.lines = org.NewSwitchboard(s.db.Pool)
+	if err := s.lines.Load(ctx); err != nil {
+		return err
+	}
+	s.listener = postgres.NewListener(s.db.Pool, s.log, cache.Channel, channelRoutes)
+	callers := cache.NewCallers(recognize.NewDatabase(s.db.Pool), s.redis, s.listener.Current)
+	calls := cache.NewCalls(s.redis)
+	s.book = contacts.NewBook(s.db.Pool, callers)
+	s.recorder = ledger.NewRecorder(s.db.Pool, callers, s.log)
+	s.voice = voice.New(voice.Config{
+		PublicURL: publicURL, Secret: secret, Lines: s.lines, Calls: calls, Recorder: s.recorder, Metrics: s.metrics, Log: s.log,
+		Recognizer:  recognize.NewRecognizer(callers, s.config.RecognitionBudget),
+		Tools:       &agent.Tools{Book: s.book, Recorder: s.recorder, Marks: calls, Log: s.log},
+		WriteBudget: s.config.WriteBudget,
+	})
+	s.listen(callers)
+	s.serve(&api.API{Keys: org.NewStore(s.db.Pool), Decisions: calls, Log: s.log,
+		Recognition: func(ctx context.Context, id org.ID, sid string) (json.RawMessage, error) {
+			return ledger.Recognition(ctx, s.db.Pool, id, sid)
+		}})
+	return nil
+}
+
+// listen follows what other programs change in Postgres.
+func (s *sidecar) listen(callers *cache.Callers) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop = cancel
+	reload := func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		if err := s.lines.Load(ctx); err != nil {
+			s.log.Warn("phone numbers and accounts could not be read again; the last state stays", "error", err)
+		}
+	}
+	s.listener.Connected = func(ctx context.Context) {
+		callers.Connected(ctx)
+		reload(ctx)
+	}
+	s.listener.Notified = func(ctx context.Context, channel, payload string) {
+		if channel == channelRoutes {
+			reload(ctx)
+			return
+		}
+		callers.Notified(ctx, payload)
+	}
+	s.background.Go(func() { s.listener.Run(ctx) })
+}
+
+// serve starts both HTTP servers.
+func (s *sidecar) serve(v1 *api.API) {
+	mux := http.NewServeMux()
+	s.voice.Register(mux)
+	v1.Register(mux)
+	s.gauges()
+	opsMux := http.NewServeMux()
+	opsMux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	opsMux.HandleFunc("GET /readyz", s.ready)
+	opsMux.Handle("GET /metrics", s.metrics.Handler())
+	errorLog := slog.NewLogLogger(s.log.Handler(), slog.LevelDebug) // broken handshakes and the like
+	s.publicSrv = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: errorLog}
+	s.opsSrv = &http.Server{Handler: opsMux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, ErrorLog: errorLog}
+	for server, listener := range map[*http.Server]net.Listener{s.publicSrv: s.public, s.opsSrv: s.ops} {
+		s.background.Go(func() {
+			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				s.log.Error("a server ended", "address", listener.Addr(), "error", err)
+			}
+		})
+	}
+}
+
+// gauges registers the figures that are kept elsewhere.
+func (s *sidecar) gauges() {
+	stat := func(read func(ledger.Stats) int64) func() float64 {
+		return func() float64 { return float64(read(s.recorder.Stats())) }
+	}
+	s.metrics.Gauge("ringside_events_waiting", "Events that wait for Postgres.", stat(func(st ledger.Stats) int64 { return st.Waiting }))
+	s.metrics.Counter("ringside_events_written_total", "Events written to the ledger.", stat(func(st ledger.Stats) int64 { return st.Written }))
+	s.metrics.Counter("ringside_events_dropped_total", "Events that nobody waited for and that found no room, or that Postgres refused.", stat(func(st ledger.Stats) int64 { return st.Dropped }))
+	s.metrics.Counter("ringside_events_refused_total", "Events that were not acknowledged for want of room.", stat(func(st ledger.Stats) int64 { return st.Refused }))
+	s.metrics.Gauge("ringside_cache_current", "1 while every recent change in Postgres is known to have been heard of.", func() float64 {
+		if s.listener.Current() {
+			return 1
+		}
+		return 0
+	})
+}
+
+// readiness is what /readyz says. The sidecar answers callers whatever is down, so that only
+// stopping makes it unready; what is degraded is named.
+type readiness struct {
+	Status   string `json:"status"` // ready, degraded, draining
+	Postgres string `json:"postgres"`
+	Redis    string `json:"redis"`
+	Calls    int    `json:"open_calls"`
+	Waiting  int64  `json:"events_waiting"`
+}
+
+func (s *sidecar) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+	defer cancel()
+	report := readiness{Status: "ready", Postgres: "ok", Redis: "not used", Calls: s.voice.OpenCalls(), Waiting: s.recorder.Stats().Waiting}
+	if err := s.db.Ping(ctx); err != nil {
+		report.Status, report.Postgres = "degraded", "away"
+	}
+	if s.redis != nil {
+		report.Redis = "ok"
+		if err := s.redis.Ping(ctx); err != nil {
+			report.Status, report.Redis = "degraded", "away"
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if s.draining.Load() {
+		report.Status = "draining"
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(report) // the asker has gone
+}
+
+// drain lets calls end, within the drain timeout. New calls are still answered: whoever rings now
+// has nobody else.
+func (s *sidecar) drain(ctx context.Context) {
+	s.draining.Store(true)
+	ctx, cancel := context.WithTimeout(ctx, s.config.DrainTimeout)
+	defer cancel()
+	s.voice.Drain(ctx)
+}
+
+// quiesce ends serving: first no new requests, then the last events are written. It is done once.
+func (s *sidecar) quiesce() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	s.quiesced.Do(func() {
+		var errs []error
+		for _, server := range []*http.Server{s.publicSrv, s.opsSrv} {
+			if server != nil {
+				errs = append(errs, server.Shutdown(ctx))
+			}
+		}
+		if s.publicSrv == nil { // never served
+			errs = append(errs, s.public.Close(), s.ops.Close())
+		}
+		if s.recorder != nil {
+			errs = append(errs, s.recorder.Close(ctx))
+		}
+		s.quiesceErr = errors.Join(errs...)
+	})
+	return s.quiesceErr
+}
+
+// close undoes start, in reverse.
+func (s *sidecar) close() error {
+	errs := []error{s.quiesce()}
+	if s.stop != nil {
+		s.stop()
+	}
+	s.background.Wait()
+	if s.redis != nil {
+		errs = append(errs, s.redis.Close())
+	}
+	if s.db != nil {
+		errs = append(errs, s.db.close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"ringside/internal/org"
+	"ringside/internal/phone"
+	"ringside/internal/problem"
+	"ringside/internal/simulate"
+)
+
+type simulateCommands struct {
+	Call simulateCall `cmd:"" help:"Place a call as Twilio would, and show the conversation as it happens."`
+}
+
+type simulateCall struct {
+	From          string   `required:"" help:"The caller, as Twilio would send it: +14155551200, anonymous, client:…" placeholder:"+14155551200"`
+	To            string   `required:"" help:"The number that is called." placeholder:"+12125550199"`
+	URL           string   `name:"url" required:"" help:"The sidecar." placeholder:"http://127.0.0.1:8080"`
+	PublicURL     string   `name:"public-url" from-env:"RINGSIDE_PUBLIC_URL" help:"What the sidecar has as RINGSIDE_PUBLIC_URL, which is what gets signed; default: the same as --url." placeholder:"https://…"`
+	AuthTokenFile string   `type:"path" help:"A file with the account's auth token; default TWILIO_AUTH_TOKEN." placeholder:"FILE"`
+	AccountSID    string   `name:"account-sid" from-env:"TWILIO_ACCOUNT_SID" help:"The account that owns the number; default TWILIO_ACCOUNT_SID, else looked up in the database." placeholder:"AC…"`
+	Say           []string `help:"What the caller says; may be repeated." sep:"none"`
+	Press         string   `help:"Digits that the caller presses after speaking." placeholder:"1234#"`
+	Attestation   string   `help:"The call's StirVerstat." placeholder:"TN-Validation-Passed-A"`
+	CallerName    string   `help:"The caller name that a carrier look-up gave."`
+	Verbose       bool     `short:"v" help:"Show everything that is on the wire."`
+	jsonFlag
+}
+
+// sampleAccount is the made-up account of the documentation's examples.
+const sampleAccount = "AC00000000000000000000000000000001"
+
+func (c *simulateCall) Run(a *app) error {
+	base, err := baseURL(c.URL)
+	if err != nil {
+		return err
+	}
+	token := string(a.config.TwilioAuthToken)
+	if c.AuthTokenFile != "" {
+		if token, err = readSecretFile("auth_token_file", c.AuthTokenFile); err != nil {
+			return err
+		}
+	}
+	if token == "" {
+		return problem.Invalid("auth_token_file", "Give the account's auth token in a file, or in TWILIO_AUTH_TOKEN: the sidecar refuses what is not signed.")
+	}
+	ctx, stop := signal.NotifyContext(a.ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	account, err := c.account(ctx, a)
+	if err != nil {
+		return err
+	}
+	twilio := simulate.Twilio{BaseURL: base, PublicURL: c.PublicURL, AccountSID: account, AuthToken: token}
+	if !c.JSON {
+		printer := simulate.NewPrinter(a.out)
+		printer.Verbose = c.Verbose
+		twilio.Observe = printer.Print
+	}
+	outcome, err := twilio.Place(ctx, simulate.Call{From: c.From, To: c.To, StirVerstat: c.Attestation, CallerName: c.CallerName, Script: c.script()})
+	if c.JSON && outcome != nil {
+		if printErr := printJSON(a, outcome); printErr != nil {
+			return printErr
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("the call went wrong: %w", err)
+	}
+	return nil
+}
+
+func (c *simulateCall) script() []simulate.Step {
+	var script []simulate.Step
+	for _, text := range c.Say {
+		script = append(script, simulate.Say(text))
+	}
+	if c.Press != "" {
+		script = append(script, simulate.Press(c.Press))
+	}
+	return script
+}
+
+// baseURL accepts the sidecar's address with or without the webhook's path.
+func baseURL(raw string) (string, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return "", problem.Invalid("url", "%q is not the sidecar's address: write it like http://127.0.0.1:8080.", raw)
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(u.Scheme+"://"+u.Host+u.Path, "/twilio/voice"), "/"), nil
+}
+
+// account finds whose number is called: given, or in the database if there is one here.
+func (c *simulateCall) account(ctx context.Context, a *app) (string, error) {
+	if c.AccountSID != "" {
+		return c.AccountSID, nil
+	}
+	n, ok := phone.Strict(c.To)
+	if !ok || !a.hasDatabase() {
+		fmt.Fprintf(a.err, "ringside: no --account-sid given; using %s\n", sampleAccount)
+		return sampleAccount, nil
+	}
+	account := sampleAccount
+	err := a.withDatabase(func(ctx context.Context, db *database) error {
+		found, err := org.NewStore(db.Pool).AccountOf(ctx, n)
+		if err == nil {
+			account = found
+		}
+		if p, ok := errors.AsType[*problem.Error](err); ok && p.Code == problem.CodeNotFound {
+			fmt.Fprintf(a.err, "ringside: %s Using account %s.\n", p.Detail, sampleAccount)
+			return nil
+		}
+		return err
+	})
+	return account, err
+}
+
+// hasDatabase reports whether a database is set, or a private one exists already.
+func (a *app) hasDatabase() bool {
+	if a.config.DatabaseURL != "" {
+		return true
+	}
+	for _, name := range []string{"postgres", "postgres.location"} {
+		if _, err := os.Stat(filepath.Join(a.config.DataDir, name)); err == nil {
+			return true
+		}
+	}
+	return false
+}

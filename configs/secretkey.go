@@ -1,0 +1,48 @@
+package configs
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// secretKeyFile is where a generated secret key lives in the data folder.
+const secretKeyFile = "secret.key"
+
+// SigningKey returns the program's secret: the one that is set, else one that is made the first
+// time and kept in the data folder, readable by its owner alone.
+func (c *Config) SigningKey() ([]byte, error) {
+	if c.SecretKey != "" {
+		return []byte(c.SecretKey), nil
+	}
+	path := filepath.Join(c.DataDir, secretKeyFile)
+	if err := os.MkdirAll(c.DataDir, 0o755); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	made := rand.Text() + rand.Text()
+	// The key is written aside and linked into place, so that of two programs that start at once
+	// both read the same whole key.
+	temporary, err := os.CreateTemp(c.DataDir, secretKeyFile+".*")
+	if err != nil {
+		return nil, fmt.Errorf("make the secret key: %w", err)
+	}
+	defer os.Remove(temporary.Name())
+	_, err = temporary.WriteString(made)
+	if err := errors.Join(err, temporary.Sync(), temporary.Close()); err != nil {
+		return nil, fmt.Errorf("make the secret key: %w", err)
+	}
+	if err := os.Link(temporary.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("keep the secret key: %w", err)
+	}
+	key, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the secret key: %w", err)
+	}
+	if len(key) < 16 {
+		return nil, fmt.Errorf("%s holds no usable key; remove it to have one made anew (calls in progress reconnect)", path)
+	}
+	return key, nil
+}

@@ -1,0 +1,90 @@
+// Package api serves the JSON API under /v1. Errors are problem documents (RFC 9457) with a stable
+// code; a key belongs to one organisation and sees nothing of another, not even that it exists.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+
+	"ringside/internal/org"
+	"ringside/internal/problem"
+	"ringside/recognize"
+)
+
+// Decisions finds what was decided about a call that is running or has just ended.
+type Decisions interface {
+	Decided(ctx context.Context, id org.ID, callSID string) *recognize.Decision
+}
+
+// Keys finds the key behind a bearer token.
+type Keys interface {
+	Authenticate(ctx context.Context, plain string) (org.Key, error)
+}
+
+// API answers /v1.
+type API struct {
+	Keys      Keys
+	Decisions Decisions
+	// Recognition reads the trace of an older call from the ledger.
+	Recognition func(ctx context.Context, id org.ID, callSID string) (json.RawMessage, error)
+	Log         *slog.Logger
+}
+
+// Register adds the API's paths to mux.
+func (a *API) Register(mux *http.ServeMux) {
+	mux.Handle("GET /v1/recognitions/{sid}", a.handle("read", a.recognition))
+	mux.Handle("/v1/", a.handle("", func(*http.Request, org.Key) (any, error) {
+		return nil, problem.NotFound("There is nothing at this address. See docs/api.md.")
+	}))
+}
+
+// handler answers a request of an authenticated key with a value to encode, or a problem.
+type handler func(r *http.Request, key org.Key) (any, error)
+
+// handle is the one place where an API request is authenticated and its error becomes a response.
+func (a *API) handle(scope string, h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		value, err := a.answer(scope, h, r)
+		if err == nil {
+			w.Header().Set("Content-Type", "application/json")
+			w.Header().Set("Cache-Control", "no-store")
+			err = json.NewEncoder(w).Encode(value)
+			if err == nil {
+				return
+			}
+			a.Log.Warn("an API answer could not be sent", "path", r.Pattern, "error", err)
+			return
+		}
+		if shown := problem.Write(w, err); !shown {
+			a.Log.Error("an API request failed", "path", r.Pattern, "error", err)
+		}
+	})
+}
+
+func (a *API) answer(scope string, h handler, r *http.Request) (any, error) {
+	plain, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if !ok {
+		return nil, problem.New(problem.CodeUnauthorized, "Send `Authorization: Bearer rsk_…` with a key from `ringside key create`.")
+	}
+	key, err := a.Keys.Authenticate(r.Context(), strings.TrimSpace(plain))
+	if err != nil {
+		return nil, err
+	}
+	if scope != "" && !slices.Contains(key.Scopes, scope) {
+		return nil, problem.New(problem.CodeForbidden, "This key lacks the scope %q.", scope)
+	}
+	return h(r, key)
+}
+
+// recognition answers with the trace of one call: who was recognised, how, and why.
+func (a *API) recognition(r *http.Request, key org.Key) (any, error) {
+	sid := r.PathValue("sid")
+	if d := a.Decisions.Decided(r.Context(), key.OrgID, sid); d != nil {
+		return d.Trace, nil
+	}
+	return a.Recognition(r.Context(), key.OrgID, sid)
+}

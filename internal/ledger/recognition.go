@@ -1,0 +1,29 @@
+package ledger
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"ringside/internal/org"
+	"ringside/internal/problem"
+)
+
+// Recognition returns the trace of a call's recognition as it was recorded, or a not-found problem,
+// also for a call of another organisation.
+func Recognition(ctx context.Context, pool *pgxpool.Pool, id org.ID, sid string) (json.RawMessage, error) {
+	var trace json.RawMessage
+	err := pool.QueryRow(ctx, `
+		SELECT recognition FROM interactions WHERE org_id = $1::text::uuid AND sid = $2 AND recognition IS NOT NULL`, id, sid).Scan(&trace)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, problem.NotFound("There is no recognition of a call %s.", sid)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read recognition: %w", err)
+	}
+	return trace, nil
+}
