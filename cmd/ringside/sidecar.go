@@ -130,10 +130,10 @@ func (s *sidecar) start(ctx context.Context) error {
 func (s *sidecar) listen(callers *cache.Callers) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
-	reload := func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	reload := func(running context.Context) {
+		ctx, cancel := context.WithTimeout(running, 5*time.Second)
 		defer cancel()
-		if err := s.lines.Load(ctx); err != nil {
+		if err := s.lines.Load(ctx); err != nil && running.Err() == nil {
 			s.log.Warn("phone numbers and accounts could not be read again; the last state stays", "error", err)
 		}
 	}
