@@ -130,7 +130,7 @@ func TestPrivateServerMovesOutOfAClosedFolder(t *testing.T) {
 	elsewhere := filepath.Join(pgtest.DataDir(t), "clusters")
 	dataDir := filepath.Join(t.TempDir(), "data") // root's own, closed to others
 	first := start(t, dataDir, postgres.KeepClustersIn(elsewhere))
-	exec1(t, first.URL(""), `CREATE TABLE kept (n int)`)
+	execute(t, first.URL(""), `CREATE TABLE kept (n int)`)
 	stop(t, first)
 	named, err := os.ReadFile(filepath.Join(dataDir, "postgres.location"))
 	if err != nil {
@@ -141,7 +141,7 @@ func TestPrivateServerMovesOutOfAClosedFolder(t *testing.T) {
 		t.Errorf("the cluster is in %s, want a folder in %s", home, elsewhere)
 	}
 	again := start(t, dataDir, postgres.KeepClustersIn("/nonexistent"))
-	if got := query1[int](t, again.URL(""), `SELECT count(*) FROM kept`); got != 0 {
+	if got := value[int](t, again.URL(""), `SELECT count(*) FROM kept`); got != 0 {
 		t.Errorf("%d rows, want none", got)
 	}
 	stop(t, again)
@@ -151,7 +151,7 @@ func TestPrivateServerMovesOutOfAClosedFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	fresh := start(t, dataDir, postgres.KeepClustersIn(elsewhere))
-	if got := query1[bool](t, fresh.URL(""), `SELECT to_regclass('kept') IS NULL`); !got {
+	if got := value[bool](t, fresh.URL(""), `SELECT to_regclass('kept') IS NULL`); !got {
 		t.Error("a new data folder has the old one's tables")
 	}
 	if _, err := os.Stat(filepath.Join(home, "postgres", "PG_VERSION")); err != nil {

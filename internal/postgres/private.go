@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -68,7 +69,7 @@ func StartPrivate(ctx context.Context, dataDir string, log *slog.Logger, opts ..
 	}
 	s := &Server{log: log}
 	if s.start, err = openLock(filepath.Join(dir, "start.lock")); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the data folder %s cannot be used: %w", dir, err)
 	}
 	if s.users, err = openLock(filepath.Join(dir, "users.lock")); err != nil {
 		return nil, errors.Join(err, s.start.release())
@@ -146,6 +147,9 @@ func (s *Server) leave(ctx context.Context) error {
 	}
 	if err := s.cluster.stop(ctx, postmaster); err != nil {
 		return err
+	}
+	if filepath.Dir(s.socketDir) != s.cluster.home {
+		_ = os.Remove(s.socketDir) // in the folder for temporary files, where what stays is litter
 	}
 	s.log.Info("stopped the private Postgres", "folder", s.cluster.home)
 	return nil

@@ -1,12 +1,9 @@
 package postgres_test
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,144 +19,6 @@ import (
 	"ringside/internal/postgres/pgtest"
 )
 
-// userVariable makes the test binary a process that uses the private server of the data folder
-// that it names, until its standard input ends.
-const userVariable = "RINGSIDE_POSTGRES_USER"
-
-func TestMain(m *testing.M) {
-	if dataDir := os.Getenv(userVariable); dataDir != "" {
-		if err := use(dataDir); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
-	}
-	os.Exit(m.Run())
-}
-
-func use(dataDir string) error {
-	server, err := postgres.StartPrivate(context.Background(), dataDir, quiet(), postgres.NoSync())
-	if err != nil {
-		return err
-	}
-	fmt.Println(server.URL(""))
-	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
-		return err
-	}
-	return server.Stop(context.Background())
-}
-
-// user is a process that runs use.
-type user struct {
-	t     *testing.T
-	cmd   *exec.Cmd
-	stdin io.Closer
-	lines *bufio.Scanner
-}
-
-func startUser(t *testing.T, dataDir string) *user {
-	t.Helper()
-	u := &user{t: t, cmd: exec.Command(os.Args[0])}
-	u.cmd.Env = append(os.Environ(), userVariable+"="+dataDir)
-	u.cmd.Stderr = t.Output()
-	stdin, err := u.cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := u.cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	u.stdin, u.lines = stdin, bufio.NewScanner(stdout)
-	if err := u.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	return u
-}
-
-// url waits until the process has its server.
-func (u *user) url() string {
-	u.t.Helper()
-	if !u.lines.Scan() {
-		u.t.Fatalf("the other process has no server: %v", u.cmd.Wait())
-	}
-	return u.lines.Text()
-}
-
-func (u *user) leave() {
-	u.t.Helper()
-	u.stdin.Close()
-	if err := u.cmd.Wait(); err != nil {
-		u.t.Errorf("the other process: %v", err)
-	}
-}
-
-func (u *user) kill() {
-	u.t.Helper()
-	if err := u.cmd.Process.Kill(); err != nil {
-		u.t.Fatal(err)
-	}
-	_ = u.cmd.Wait() // says that it was killed
-}
-
-func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
-
-func start(t *testing.T, dataDir string, opts ...postgres.ServerOption) *postgres.Server {
-	t.Helper()
-	server, err := postgres.StartPrivate(t.Context(), dataDir, quiet(), append(opts, postgres.NoSync())...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { stop(t, server) })
-	return server
-}
-
-func stop(t *testing.T, server *postgres.Server) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	if err := server.Stop(ctx); err != nil {
-		t.Error(err)
-	}
-}
-
-func exec1(t *testing.T, url, sql string, args ...any) {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(context.Background())
-	if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func query1[T any](t *testing.T, url, sql string) (value T) {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close(context.Background())
-	if err := conn.QueryRow(t.Context(), sql).Scan(&value); err != nil {
-		t.Fatal(err)
-	}
-	return value
-}
-
-const postmasterPIDQuery = `SELECT split_part(pg_read_file('postmaster.pid'), E'\n', 1)::int`
-
-func isUp(t *testing.T, url string) bool {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		return false
-	}
-	conn.Close(t.Context())
-	return true
-}
-
 func TestPrivateServerKeepsItsDataOverRestarts(t *testing.T) {
 	t.Parallel()
 	dataDir := pgtest.DataDir(t)
@@ -168,10 +27,10 @@ func TestPrivateServerKeepsItsDataOverRestarts(t *testing.T) {
 		server := start(t, dataDir)
 		urls = append(urls, server.URL(""))
 		if round == 0 {
-			exec1(t, server.URL(""), `CREATE TABLE rounds (round int)`)
+			execute(t, server.URL(""), `CREATE TABLE rounds (round int)`)
 		}
-		exec1(t, server.URL(""), `INSERT INTO rounds VALUES ($1)`, round)
-		if got := query1[int](t, server.URL(""), `SELECT count(*) FROM rounds`); got != round+1 {
+		execute(t, server.URL(""), `INSERT INTO rounds VALUES ($1)`, round)
+		if got := value[int](t, server.URL(""), `SELECT count(*) FROM rounds`); got != round+1 {
 			t.Errorf("round %d finds %d rows, want %d", round, got, round+1)
 		}
 		stop(t, server)
@@ -195,11 +54,11 @@ func TestPrivateServerStopsWithItsLastUser(t *testing.T) {
 			t.Errorf("another process uses %s, want %s", got, url)
 		}
 	}
-	pid := query1[int](t, url, postmasterPIDQuery)
+	pid := value[int](t, url, postmasterPIDQuery)
 	ours := start(t, dataDir)
 	for _, u := range users {
 		u.leave()
-		if got := query1[int](t, url, postmasterPIDQuery); got != pid {
+		if got := value[int](t, url, postmasterPIDQuery); got != pid {
 			t.Fatalf("the server is process %d, was %d", got, pid)
 		}
 	}
@@ -214,11 +73,14 @@ func TestPrivateServerIsTakenOverAfterAKill(t *testing.T) {
 	dataDir := pgtest.DataDir(t)
 	u := startUser(t, dataDir)
 	url := u.url()
-	pid := query1[int](t, url, postmasterPIDQuery)
+	pid := value[int](t, url, postmasterPIDQuery)
 	u.kill()
 	ours := start(t, dataDir)
-	if got := query1[int](t, ours.URL(""), postmasterPIDQuery); got != pid {
+	if got := value[int](t, ours.URL(""), postmasterPIDQuery); got != pid {
 		t.Errorf("the server is process %d, want the orphan %d", got, pid)
+	}
+	if log := serverLog(t, dataDir); strings.Contains(log, "lock file") {
+		t.Errorf("a second server was tried:\n%s", log)
 	}
 	stop(t, ours)
 	if isUp(t, url) {
@@ -230,14 +92,60 @@ func TestPrivateServerRecoversFromItsOwnKill(t *testing.T) {
 	t.Parallel()
 	dataDir := pgtest.DataDir(t)
 	server := start(t, dataDir)
-	exec1(t, server.URL(""), `CREATE TABLE kept (n int)`)
-	exec1(t, server.URL(""), `INSERT INTO kept VALUES (1)`)
-	if err := syscall.Kill(query1[int](t, server.URL(""), postmasterPIDQuery), syscall.SIGKILL); err != nil {
+	execute(t, server.URL(""), `CREATE TABLE kept (n int)`)
+	execute(t, server.URL(""), `INSERT INTO kept VALUES (1)`)
+	if err := syscall.Kill(value[int](t, server.URL(""), postmasterPIDQuery), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	again := start(t, dataDir) // while server still counts as a user
-	if got := query1[int](t, again.URL(""), `SELECT n FROM kept`); got != 1 {
+	if got := value[int](t, again.URL(""), `SELECT n FROM kept`); got != 1 {
 		t.Errorf("after a crash the row is %d, want 1", got)
+	}
+}
+
+func TestPrivateServerWaitsForWhatAKilledServerLeft(t *testing.T) {
+	t.Parallel()
+	dataDir := pgtest.DataDir(t)
+	server := start(t, dataDir)
+	conn, err := pgx.Connect(t.Context(), server.URL(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	// A child of the server that does not notice its parent's death, since it does not run.
+	child := int(conn.PgConn().PID())
+	if err := syscall.Kill(child, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(value[int](t, server.URL(""), postmasterPIDQuery), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	type result struct {
+		server *postgres.Server
+		err    error
+	}
+	started := make(chan result)
+	go func() {
+		again, err := postgres.StartPrivate(t.Context(), dataDir, quiet(), postgres.NoSync())
+		started <- result{again, err}
+	}()
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(serverLog(t, dataDir), "is still in use"); {
+		if time.Now().After(deadline) {
+			t.Error("a new server did not run into what the killed one left")
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := syscall.Kill(child, syscall.SIGCONT); err != nil {
+		t.Error(err)
+	}
+	again := <-started
+	if again.err != nil {
+		t.Fatal(again.err)
+	}
+	defer stop(t, again.server)
+	if !isUp(t, again.server.URL("")) {
+		t.Error("the server is not up")
 	}
 }
 
@@ -294,7 +202,7 @@ func TestPrivateServerTakesALongPath(t *testing.T) {
 	if !isUp(t, server.URL("")) {
 		t.Fatal("the server is not up")
 	}
-	dir := query1[string](t, server.URL(""), `SHOW unix_socket_directories`)
+	dir := value[string](t, server.URL(""), `SHOW unix_socket_directories`)
 	if strings.HasPrefix(dir, dataDir) || len(dir) > 90 {
 		t.Errorf("the socket is in %s, want a short path elsewhere", dir)
 	}
@@ -305,16 +213,19 @@ func TestPrivateServerTakesALongPath(t *testing.T) {
 	if info.Mode().Perm() != 0o700 {
 		t.Errorf("mode of the socket's folder %o, want 700", info.Mode().Perm())
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	stop(t, server)
+	if _, err := os.Stat(dir); err == nil {
+		t.Errorf("the socket's folder %s is left", dir)
+	}
 }
 
 func TestPrivateServerListensOnNoPort(t *testing.T) {
 	t.Parallel()
 	server := start(t, pgtest.DataDir(t))
-	if got := query1[string](t, server.URL(""), `SHOW listen_addresses`); got != "" {
+	if got := value[string](t, server.URL(""), `SHOW listen_addresses`); got != "" {
 		t.Errorf("listens on %q", got)
 	}
-	if got := query1[string](t, server.URL("postgres"), `SELECT current_database()`); got != "postgres" {
+	if got := value[string](t, server.URL("postgres"), `SELECT current_database()`); got != "postgres" {
 		t.Errorf("URL of another database leads to %s", got)
 	}
 }
@@ -322,7 +233,7 @@ func TestPrivateServerListensOnNoPort(t *testing.T) {
 func TestPrivateServerNeverRunsAsRootNorKnowsOurSecrets(t *testing.T) {
 	t.Parallel()
 	server := start(t, pgtest.DataDir(t))
-	proc := filepath.Join("/proc", strconv.Itoa(query1[int](t, server.URL(""), postmasterPIDQuery)))
+	proc := filepath.Join("/proc", strconv.Itoa(value[int](t, server.URL(""), postmasterPIDQuery)))
 	info, err := os.Stat(proc)
 	if err != nil {
 		t.Skip("there is no /proc to look at the process in")
@@ -347,8 +258,8 @@ func TestRule21_PrivateServerLogsNoPersonalData(t *testing.T) {
 	t.Parallel()
 	dataDir := pgtest.DataDir(t)
 	server := start(t, dataDir)
-	exec1(t, server.URL(""), `CREATE TABLE people (phone text PRIMARY KEY)`)
-	exec1(t, server.URL(""), `INSERT INTO people VALUES ('+14155551200')`)
+	execute(t, server.URL(""), `CREATE TABLE people (phone text PRIMARY KEY)`)
+	execute(t, server.URL(""), `INSERT INTO people VALUES ('+14155551200')`)
 	conn, err := pgx.Connect(t.Context(), server.URL(""))
 	if err != nil {
 		t.Fatal(err)
@@ -357,14 +268,11 @@ func TestRule21_PrivateServerLogsNoPersonalData(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), `INSERT INTO people VALUES ('+14155551200')`); err == nil {
 		t.Fatal("the number went in twice")
 	}
-	log, err := os.ReadFile(filepath.Join(dataDir, "postgres.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Contains(log, []byte("duplicate key")) {
+	log := serverLog(t, dataDir)
+	if !strings.Contains(log, "duplicate key") {
 		t.Errorf("the log does not have the error:\n%s", log)
 	}
-	if bytes.Contains(log, []byte("4155551200")) {
+	if strings.Contains(log, "4155551200") {
 		t.Errorf("the log has the number:\n%s", log)
 	}
 }
