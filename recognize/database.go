@@ -27,7 +27,7 @@ WITH contact AS (
 		SELECT i.sid, i.started_at, i.ended_at, i.kind, i.direction, i.duration_s, i.summary, i.details
 		FROM interactions i
 		WHERE i.contact_id = (SELECT id FROM contact) AND i.ended_at IS NOT NULL AND i.trusted AND NOT i.disowned
-		ORDER BY i.ended_at DESC LIMIT 12
+		ORDER BY i.ended_at DESC LIMIT $3
 	) theirs
 	UNION ALL
 	SELECT * FROM (
@@ -35,7 +35,7 @@ WITH contact AS (
 		FROM interactions i
 		WHERE i.org_id = $1::text::uuid AND i.party = $2 AND i.contact_id IS NULL AND i.ended_at IS NOT NULL
 			AND i.trusted AND NOT i.disowned AND NOT EXISTS (SELECT FROM contact)
-		ORDER BY i.ended_at DESC LIMIT 12
+		ORDER BY i.ended_at DESC LIMIT $3
 	) nobodys
 )
 SELECT
@@ -60,7 +60,7 @@ func NewDatabase(pool *pgxpool.Pool) *Database { return &Database{pool: pool} }
 func (d *Database) Find(ctx context.Context, id org.ID, n phone.Number) (Finding, error) {
 	began := time.Now()
 	var contact, campaign, history []byte
-	err := d.pool.QueryRow(ctx, findSQL, id, n).Scan(&contact, &campaign, &history)
+	err := d.pool.QueryRow(ctx, findSQL, id, n, historyRead).Scan(&contact, &campaign, &history)
 	step := Step{Tier: TierPostgres, Outcome: "failed", Micros: time.Since(began).Microseconds()}
 	if err != nil {
 		return Finding{Steps: []Step{step}}, fmt.Errorf("find caller: %w", err)

@@ -57,9 +57,14 @@ func (db *database) close() error {
 	return db.server.Stop(ctx)
 }
 
-// withDatabase runs a command that needs the database and ends.
+// withDatabase runs a command that needs the database and ends. That the private server comes and
+// goes with it is worth no line.
 func (a *app) withDatabase(f func(ctx context.Context, db *database) error) (err error) {
-	db, err := openDatabase(a.ctx, a.config, a.log)
+	quiet := a.config
+	if quiet.LogLevel == slog.LevelInfo {
+		quiet.LogLevel = slog.LevelWarn
+	}
+	db, err := openDatabase(a.ctx, a.config, quiet.NewLogger(a.err))
 	if err != nil {
 		return err
 	}
