@@ -123,6 +123,18 @@ func TestPlaceApplicationError(t *testing.T) {
 	}
 }
 
+// The fallback URL is asked once a call, so that it cannot fail for ever.
+func TestPlaceFallsBackOnce(t *testing.T) {
+	t.Parallel()
+	s := newSidecar(t)
+	s.on("/twilio/voice", status(500))
+	s.on("/twilio/voice/fallback", twiml(`<Response><Redirect>/twilio/voice</Redirect></Response>`))
+	out, err := s.twilio().Place(t.Context(), simulate.Call{From: caller, To: dialled})
+	if _, ok := errors.AsType[*simulate.Error](err); !ok || !slices.Equal(codes(out.Alerts), []int{11200, 11200}) {
+		t.Errorf("Place: %v, Alerts = %v", err, out.Alerts)
+	}
+}
+
 func TestPlaceNobodyListens(t *testing.T) {
 	t.Parallel()
 	s := newSidecar(t)

@@ -141,6 +141,8 @@ func (d *desk) confirm(s *AgentSession, msg Message) {
 	var result struct {
 		OK            bool `json:"ok"`
 		NeedsReadback bool `json:"needs_readback"`
+		// Kept are the fields where the address book has something better already.
+		Kept []string `json:"kept"`
 	}
 	if msg.Decode(&result) != nil || (!result.OK && !result.NeedsReadback) {
 		s.Reply("I am sorry, I could not write that down. Could you say it again later?")
@@ -150,12 +152,16 @@ func (d *desk) confirm(s *AgentSession, msg Message) {
 		s.Reply("I may have misheard your e-mail address: " + told.email + ". Could you say it again?")
 		return
 	}
-	d.name, d.email = first(told.name, d.name), first(told.email, d.email)
+	d.name = first(told.name, d.name)
 	text := "Thank you"
 	if d.name != "" {
 		text += ", " + d.name
 	}
-	if told.email != "" {
+	switch {
+	case told.email != "" && slices.Contains(result.Kept, "email"):
+		text += ". I have another e-mail address for you, which stays as it is"
+	case told.email != "":
+		d.email = told.email
 		text += ". I have your e-mail address as " + told.email
 	}
 	if result.NeedsReadback {

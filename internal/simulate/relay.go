@@ -127,7 +127,7 @@ func (t *Twilio) openRelay(ctx context.Context, target string, setup Setup, jar 
 		changed: make(chan struct{}), done: make(chan struct{})}
 	conn.SetReadLimit(relayReadLimit)
 	n.tell(Event{Kind: KindSocket, Text: target})
-	cut := func() {}
+	cut := context.AfterFunc(ctx, s.Drop)
 	go func() {
 		defer cut()
 		s.read()
