@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -64,41 +62,17 @@ func NewCallers(next recognize.Directory, memory *Redis, current func() bool) *C
 	return c
 }
 
-// Redis is the connection to the shared cache.
-type Redis struct{ remote *remote }
-
-// OpenRedis prepares the connection to Redis. It does not wait for one: a Redis that is away is
-// left out until it is back. An error means that the address cannot be read.
-func OpenRedis(url string, log *slog.Logger) (*Redis, error) {
-	r, err := newRemote(url, log)
-	if err != nil {
-		return nil, err
-	}
-	return &Redis{remote: r}, nil
-}
-
-// Close ends the connection.
-func (r *Redis) Close() error {
-	r.remote.close()
-	return r.remote.client.Close()
-}
-
-// Ping asks Redis for a sign of life.
-func (r *Redis) Ping(ctx context.Context) error {
-	if err := r.remote.client.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("ask Redis: %w", err)
-	}
-	return nil
-}
-
 // Find returns the caller from the nearest place that may be believed. It ends when ctx does; the
 // look-up then goes on by itself, so that the next one finds its result.
 func (c *Callers) Find(ctx context.Context, id org.ID, n phone.Number) (recognize.Finding, error) {
 	key, began := callerKey{id, n}, time.Now()
+	// Asked before looking: the fences of what is proven to have been heard of are up by now, so
+	// what is then found may be believed. The other way round, the proof could come in between.
+	current := c.current()
 	record, age, state := c.shelf.get(key)
 	step := recognize.Step{Tier: recognize.TierProcess, Micros: time.Since(began).Microseconds()}
 	switch {
-	case state == slotHeld && c.current():
+	case state == slotHeld && current:
 		step.Outcome, step.AgeMS = outcome(record), age.Milliseconds()
 		return recognize.Finding{Record: record, Steps: []recognize.Step{step}}, nil
 	case state == slotHeld && c.postgresAway():
@@ -150,11 +124,14 @@ func (c *Callers) lookUp(key callerKey, f *flight) {
 	defer cancel()
 	defer c.flights.retire(key, f)
 	generation := c.shelf.generation.Load()
+	// In this order, as in Find: what is proven to have been heard of is fenced in Redis by now, or
+	// Redis is not usable.
+	current := c.current()
 	var seen view
 	if c.remote != nil && c.remote.usable() {
 		began := c.shelf.now()
 		var done bool
-		if seen, done = c.lookInRedis(ctx, key, f); done {
+		if seen, done = c.lookInRedis(ctx, key, f, current); done {
 			c.shelf.fill(key, f.record, began, processLife, generation)
 			return
 		}
@@ -186,15 +163,16 @@ func (c *Callers) lookUp(key callerKey, f *flight) {
 	}
 }
 
-// lookInRedis asks Redis. done means that the flight has landed with what was there.
-func (c *Callers) lookInRedis(ctx context.Context, key callerKey, f *flight) (seen view, done bool) {
+// lookInRedis asks Redis, whose entries are believed if the listener was current before. done means
+// that the flight has landed with what was there.
+func (c *Callers) lookInRedis(ctx context.Context, key callerKey, f *flight, current bool) (seen view, done bool) {
 	began := time.Now()
 	seen, err := c.remote.look(ctx, key)
 	step := recognize.Step{Tier: recognize.TierRedis, Micros: time.Since(began).Microseconds()}
 	switch {
 	case err != nil:
 		step.Outcome = "failed"
-	case seen.record != nil && c.current():
+	case seen.record != nil && current:
 		step.Outcome, done = outcome(seen.record), true
 	case seen.record != nil && c.postgresAway():
 		step.Outcome, done = "served although Postgres is away", true
@@ -251,7 +229,7 @@ func (c *Callers) Notified(ctx context.Context, payload string) {
 		c.flights.forgetAll()
 		c.shelf.clear()
 		if c.remote != nil {
-			c.remote.moveOrg(ctx, callerKey{org: org.ID(words[0])})
+			c.remote.moveOrg(ctx, org.ID(words[0]))
 		}
 	case len(words) >= 2:
 		keys := make([]callerKey, 0, len(words)-1)
@@ -269,75 +247,4 @@ func (c *Callers) Connected(ctx context.Context) {
 	if c.remote != nil {
 		c.remote.moveEpoch(ctx)
 	}
-}
-
-// flight is one look-up that several callers may wait for.
-type flight struct {
-	began  time.Time
-	done   chan struct{}
-	record *recognize.Record
-	err    error
-	// stale is an entry that could not be believed, in case nothing better comes in time.
-	stale atomic.Pointer[recognize.Record]
-
-	mu    sync.Mutex
-	steps []recognize.Step
-}
-
-func (f *flight) note(steps ...recognize.Step) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.steps = append(f.steps, steps...)
-}
-
-func (f *flight) progress() []recognize.Step {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return append([]recognize.Step(nil), f.steps...)
-}
-
-func (f *flight) land(r *recognize.Record, err error) {
-	f.record, f.err = r, err
-	close(f.done)
-}
-
-// flights are the look-ups under way, one a caller.
-type flights struct {
-	mu      sync.Mutex
-	running map[callerKey]*flight
-}
-
-// join returns the flight for key, started if there is none young enough.
-func (fs *flights) join(key callerKey, start func(callerKey, *flight)) *flight {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	if f := fs.running[key]; f != nil && time.Since(f.began) < joinWithin {
-		return f
-	}
-	f := &flight{began: time.Now(), done: make(chan struct{})}
-	fs.running[key] = f
-	go start(key, f)
-	return f
-}
-
-// retire takes a flight off the list, unless a newer one has its place.
-func (fs *flights) retire(key callerKey, f *flight) {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	if fs.running[key] == f {
-		delete(fs.running, key)
-	}
-}
-
-// forget makes the next caller start afresh, since what is under way may have read the old value.
-func (fs *flights) forget(key callerKey) {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	delete(fs.running, key)
-}
-
-func (fs *flights) forgetAll() {
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
-	clear(fs.running)
 }

@@ -36,11 +36,11 @@ func NewCalls(memory *Redis) *Calls {
 	return c
 }
 
-// claimScript keeps ARGV 1 under KEYS 1 for ARGV 2 ms unless something is there, and returns what
-// was there (false: nothing).
+// claimScript keeps ARGV 1 under KEYS 1 for ARGV 2 ms unless a text is there other than ARGV 3, and
+// returns what was there (false: nothing, or what counts as nothing).
 var claimScript = redis.NewScript(`
-local held = redis.call('GET', KEYS[1])
-if held then return held end
+local held = redis.pcall('GET', KEYS[1])
+if type(held) == 'string' and held ~= ARGV[3] then return held end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return false`)
 
@@ -60,7 +60,8 @@ func (c *Calls) Claim(ctx context.Context, d *recognize.Decision) *recognize.Dec
 	return held
 }
 
-// claimShared claims in Redis. It returns another sidecar's decision, or nil.
+// claimShared claims in Redis. It returns another sidecar's decision, or nil. Rubbish is claimed
+// over, by one sidecar only.
 func (c *Calls) claimShared(ctx context.Context, key string, d *recognize.Decision) *recognize.Decision {
 	if c.remote == nil || !c.remote.answering() {
 		return nil
@@ -69,13 +70,21 @@ func (c *Calls) claimShared(ctx context.Context, key string, d *recognize.Decisi
 	if err != nil {
 		return nil // it has only strings, numbers and times in it
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookWait)
+	// Whoever hung up, the next webhook of the call has to find the same decision.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookWait)
 	defer cancel()
-	held, err := claimScript.Run(ctx, c.remote.client, []string{key}, body, callLife.Milliseconds()).Text()
-	if c.remote.noted(err) != nil || held == "" {
-		return nil
+	var rubbish string
+	for range 2 {
+		held, err := claimScript.Run(ctx, c.remote.client, []string{key}, body, callLife.Milliseconds(), rubbish).Text()
+		if c.remote.noted(err) != nil {
+			return nil
+		}
+		if shared := decodeDecision(held, d.OrgID, d.CallSID); shared != nil {
+			return shared
+		}
+		rubbish = held
 	}
-	return decodeDecision(held)
+	return nil
 }
 
 // Decided returns the call's decision, or nil if none is remembered.
@@ -87,19 +96,20 @@ func (c *Calls) Decided(ctx context.Context, id org.ID, sid string) *recognize.D
 	if c.remote == nil || !c.remote.answering() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookWait)
 	defer cancel()
 	held, err := c.remote.client.Get(ctx, key).Result()
-	if c.remote.noted(err) != nil || held == "" {
+	if c.remote.noted(err) != nil {
 		return nil
 	}
-	return decodeDecision(held)
+	return decodeDecision(held, id, sid)
 }
 
-func decodeDecision(text string) *recognize.Decision {
+// decodeDecision reads the decision of a call as Redis holds it. Anything else is rubbish, and nil.
+func decodeDecision(text string, id org.ID, sid string) *recognize.Decision {
 	var d recognize.Decision
-	if json.Unmarshal([]byte(text), &d) != nil || d.CallSID == "" {
-		return nil // rubbish is no decision
+	if json.Unmarshal([]byte(text), &d) != nil || d.OrgID != id || d.CallSID != sid {
+		return nil
 	}
 	return &d
 }
@@ -113,7 +123,7 @@ func (c *Calls) Once(ctx context.Context, name string) bool {
 	if c.remote == nil || !c.remote.answering() {
 		return true
 	}
-	ctx, cancel := context.WithTimeout(ctx, writeWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWait)
 	defer cancel()
 	first, err := c.remote.client.SetNX(ctx, keyMark(name), "", callLife).Result()
 	return c.remote.noted(err) != nil || first
@@ -133,7 +143,7 @@ func (c *Calls) Mark(ctx context.Context, name, value string) {
 // Marked returns the value under name, or "".
 func (c *Calls) Marked(ctx context.Context, name string) string {
 	if c.remote != nil && c.remote.answering() {
-		ctx, cancel := context.WithTimeout(ctx, lookWait)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookWait)
 		defer cancel()
 		value, err := c.remote.client.Get(ctx, keyMark(name)).Result()
 		if err == nil {

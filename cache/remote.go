@@ -2,7 +2,6 @@ package cache
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 
 	"ringside/recognize"
 )
@@ -30,19 +30,45 @@ const (
 // fenceMark is what stands under a caller's key while it is fenced.
 const fenceMark = "!"
 
+// Redis is the connection to the shared cache.
+type Redis struct{ remote *remote }
+
+// OpenRedis prepares the connection to Redis. It does not wait for one: a Redis that is away is
+// left out until it is back. An error means that the address cannot be read.
+func OpenRedis(url string, log *slog.Logger) (*Redis, error) {
+	r, err := newRemote(url, log)
+	if err != nil {
+		return nil, err
+	}
+	return &Redis{remote: r}, nil
+}
+
+// Close ends the connection.
+func (r *Redis) Close() error {
+	r.remote.debt.close()
+	return r.remote.client.Close()
+}
+
+// Ping asks Redis for a sign of life.
+func (r *Redis) Ping(ctx context.Context) error {
+	if err := r.remote.client.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("ask Redis: %w", err)
+	}
+	return nil
+}
+
 // remote is the cache's part in Redis.
 type remote struct {
 	client *redis.Client
 	log    *slog.Logger
-	runID  atomic.Pointer[string] // of the server that the newest connection goes to
 
-	failures  atomic.Int32
+	asks    atomic.Uint64
+	server  atomic.Pointer[server] // that the newest connection goes to; nil before the first
+	evicted sync.Once              // the warning that fences may be
+
+	failures  atomic.Int32 // in a row
 	skipUntil atomic.Int64 // unix nanoseconds
-	// obliged: a fence could not be put up; the epoch has to move on before Redis is believed.
-	obliged   atomic.Bool
-	restoring sync.Mutex
-	closed    context.Context
-	close     context.CancelFunc
+	debt      debt
 }
 
 func newRemote(url string, log *slog.Logger) (*remote, error) {
@@ -50,8 +76,8 @@ func newRemote(url string, log *slog.Logger) (*remote, error) {
 	if err != nil {
 		return nil, fmt.Errorf("REDIS_URL is not a Redis address: write it like redis://localhost:6379/0")
 	}
-	r := &remote{log: log}
-	r.closed, r.close = context.WithCancel(context.Background())
+	logging.Disable() // go-redis repeats on stderr what it returns, each time; here it is logged once an outage
+	r := &remote{log: log, debt: debt{quit: make(chan struct{})}}
 	// go-redis' defaults retry for seconds; here a miss is cheap and a wait is not.
 	options.MaxRetries = -1
 	options.DialerRetries = 1
@@ -67,62 +93,98 @@ func newRemote(url string, log *slog.Logger) (*remote, error) {
 	return r, nil
 }
 
+// server is one life of a Redis server, as a connection to it has learned.
+type server struct {
+	asked uint64 // which of our questions it answered
+	runID string
+}
+
 // connected notes which server a new connection goes to, before the connection is used. All
-// connections to a server that restarted are new ones.
+// connections to a server that restarted are new ones. Of answers that overtake each other, that to
+// the latest question holds.
 func (r *remote) connected(ctx context.Context, conn *redis.Conn) error {
+	next := &server{asked: r.asks.Add(1)}
 	info, err := conn.Info(ctx, "server").Result()
 	if err != nil {
 		return fmt.Errorf("ask Redis for its run id: %w", err)
 	}
-	for line := range strings.Lines(info) {
-		if id, ok := strings.CutPrefix(line, "run_id:"); ok {
-			id = strings.TrimSpace(id)
-			r.runID.Store(&id)
-			return nil
+	if next.runID = infoField(info, "run_id"); next.runID == "" {
+		return errors.New("Redis names no run id (INFO server)")
+	}
+	for known := r.server.Load(); known == nil || known.asked < next.asked; known = r.server.Load() {
+		if r.server.CompareAndSwap(known, next) {
+			break
 		}
 	}
-	return errors.New("Redis names no run id (INFO server)")
+	r.warnOfEviction(ctx, conn)
+	return nil
+}
+
+// warnOfEviction says so once if Redis is set to throw fences out when its memory is full.
+func (r *remote) warnOfEviction(ctx context.Context, conn *redis.Conn) {
+	r.evicted.Do(func() {
+		info, err := conn.Info(ctx, "memory").Result()
+		if err != nil {
+			return // Redis works without: it only cannot be checked
+		}
+		if policy := infoField(info, "maxmemory_policy"); policy != "noeviction" && infoField(info, "maxmemory") != "0" {
+			r.log.Warn("when its memory is full, Redis may throw out what keeps callers true; set its maxmemory-policy to noeviction", "policy", policy)
+		}
+	})
+}
+
+// infoField returns a field of Redis' INFO, or "".
+func infoField(info, name string) string {
+	for line := range strings.Lines(info) {
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
 }
 
 // usable reports whether a request of a caller should ask Redis at all.
 func (r *remote) usable() bool {
-	return !r.obliged.Load() && r.answering()
+	return !r.debt.due.Load() && r.answering()
 }
 
-func (r *remote) answering() bool { return time.Now().UnixNano() >= r.skipUntil.Load() }
+func (r *remote) answering() bool {
+	until := r.skipUntil.Load()
+	return until == 0 || time.Now().UnixNano() >= until
+}
 
-// noted counts a request's outcome.
+// noted counts a request's outcome, and returns it. A key of another type is rubbish, but an answer.
 func (r *remote) noted(err error) error {
-	if err == nil || errors.Is(err, redis.Nil) {
-		r.failures.Store(0)
-		return nil
-	}
-	if r.failures.Add(1) >= skipAfter {
-		if r.skipUntil.Swap(time.Now().Add(skipFor).UnixNano()) == 0 {
-			r.log.Warn("Redis does not answer; calls are answered without it", "error", err)
+	if err == nil || errors.Is(err, redis.Nil) || redis.HasErrorPrefix(err, "WRONGTYPE") {
+		if r.failures.Load() != 0 && r.failures.Swap(0) >= skipAfter {
+			r.skipUntil.Store(0)
+			r.log.Info("Redis answers again")
 		}
+		return err
+	}
+	failures := r.failures.Add(1)
+	if failures >= skipAfter {
+		r.skipUntil.Store(time.Now().Add(skipFor).UnixNano())
+	}
+	if failures == skipAfter {
+		r.log.Warn("Redis does not answer; calls are answered without it", "error", err)
 	}
 	return err
 }
 
-// Keys. Every one carries the prefix of this program.
-func keyEpoch() string               { return "ringside:epoch" }
-func keyOrgEpoch(k callerKey) string { return "ringside:epoch:" + string(k.org) }
+// keyCaller is where a caller's entry or fence is. Every key carries the prefix of this program.
 func keyCaller(k callerKey) string {
 	return "ringside:caller:" + string(k.org) + ":" + string(k.number)
 }
-func newEpoch(runID string) string     { return runID + "." + rand.Text() }
-func epochOf(epoch, org string) string { return epoch + " " + org + " " }
 
 // view is what Redis holds for a caller at one moment.
 type view struct {
 	record *recognize.Record // nil: none that may be believed
 	stored time.Time
-	fenced bool
+	fenced bool // nothing that is read now may be stored
 	// epoch and org are the epochs under which the read that follows may be stored; "" forbids it.
 	epoch, org string
 	at         time.Time // Redis' clock
-	seen       string    // the epoch as found, valid or not
 }
 
 // look reads a caller's entry, the epochs and Redis' clock in one round trip.
@@ -131,22 +193,26 @@ func (r *remote) look(ctx context.Context, k callerKey) (view, error) {
 	defer cancel()
 	pipe := r.client.Pipeline()
 	clock := pipe.Time(ctx)
-	values := pipe.MGet(ctx, keyEpoch(), keyOrgEpoch(k), keyCaller(k))
+	values := pipe.MGet(ctx, keyEpoch, keyOrgEpoch(k.org), keyCaller(k))
 	_, err := pipe.Exec(ctx)
 	if err := r.noted(err); err != nil {
 		return view{}, fmt.Errorf("ask Redis: %w", err)
 	}
 	got := values.Val()
+	if len(got) != 3 {
+		return view{}, errors.New("ask Redis: it answers another question")
+	}
 	epoch, _ := got[0].(string)
 	org, _ := got[1].(string)
 	entry, _ := got[2].(string)
-	v := view{at: clock.Val(), fenced: entry == fenceMark, seen: epoch}
-	runID := r.runID.Load()
-	if runID == nil || !strings.HasPrefix(epoch, *runID+".") || org == "" {
+	v := view{at: clock.Val(), fenced: entry == fenceMark}
+	opens, ok := r.readEpoch(epoch, v.at)
+	if !ok || org == "" {
 		return v, nil
 	}
 	v.epoch, v.org = epoch, org
-	if body, ok := strings.CutPrefix(entry, epochOf(epoch, org)); ok {
+	v.fenced = v.fenced || v.at.Before(opens)
+	if body, ok := strings.CutPrefix(entry, v.prefix(k)); ok {
 		var e entryJSON
 		if json.Unmarshal([]byte(body), &e) == nil && e.Record != nil { // anything else is rubbish, and a miss
 			v.record, v.stored = e.Record, time.UnixMilli(e.StoredMS)
@@ -155,30 +221,35 @@ func (r *remote) look(ctx context.Context, k callerKey) (view, error) {
 	return v, nil
 }
 
-// entryJSON is a caller as Redis holds it, behind the epochs it was stored in.
+// prefix is what an entry of the view's epochs begins with. It repeats whose entry it is, so that
+// one that has come under another key is not taken for that other caller.
+func (v *view) prefix(k callerKey) string {
+	return v.epoch + " " + v.org + " " + string(k.number) + " "
+}
+
+// entryJSON is a caller as Redis holds it, behind the prefix.
 type entryJSON struct {
 	StoredMS int64             `json:"at"`
 	Record   *recognize.Record `json:"record"`
 }
 
-// fillScript stores an entry (ARGV 3, for ARGV 4 ms) if the epochs (KEYS 1 and 2) are still those
-// under which its read began (ARGV 1 and 2), the read began (ARGV 5, Redis' clock in µs) less than
-// ARGV 6 µs ago, and there is neither a fence nor an entry of these epochs.
+// fillScript stores an entry (its prefix ARGV 3 and body ARGV 4, for ARGV 5 ms) if the epochs (KEYS 1
+// and 2) are still those under which its read began (ARGV 1 and 2), the read began (ARGV 6, Redis'
+// clock in µs) less than ARGV 7 µs ago, and there is neither a fence nor an entry of this prefix.
 var fillScript = redis.NewScript(`
-if redis.call('GET', KEYS[1]) ~= ARGV[1] or redis.call('GET', KEYS[2]) ~= ARGV[2] then return 0 end
+if redis.pcall('GET', KEYS[1]) ~= ARGV[1] or redis.pcall('GET', KEYS[2]) ~= ARGV[2] then return 0 end
 local t = redis.call('TIME')
-local age = t[1] * 1000000 + t[2] - ARGV[5]
-if age < 0 or age >= tonumber(ARGV[6]) then return 0 end
-local held = redis.call('GET', KEYS[3])
-local own = ARGV[1] .. ' ' .. ARGV[2] .. ' '
-if held and (held == '!' or string.sub(held, 1, #own) == own) then return 0 end
-redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[4])
+local age = t[1] * 1000000 + t[2] - ARGV[6]
+if age < 0 or age >= tonumber(ARGV[7]) then return 0 end
+local held = redis.pcall('GET', KEYS[3])
+if type(held) == 'string' and (held == '` + fenceMark + `' or string.sub(held, 1, #ARGV[3]) == ARGV[3]) then return 0 end
+redis.call('SET', KEYS[3], ARGV[3] .. ARGV[4], 'PX', ARGV[5])
 return 1`)
 
 // fill stores what a read found that began after v was looked at.
 func (r *remote) fill(ctx context.Context, k callerKey, v view, record *recognize.Record, life time.Duration) error {
 	if v.epoch == "" {
-		return r.renew(ctx, k, v)
+		return r.renewEpochs(ctx, k.org)
 	}
 	body, err := json.Marshal(entryJSON{StoredMS: time.Now().UnixMilli(), Record: record})
 	if err != nil {
@@ -186,36 +257,14 @@ func (r *remote) fill(ctx context.Context, k callerKey, v view, record *recogniz
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeWait)
 	defer cancel()
-	err = fillScript.Run(ctx, r.client, []string{keyEpoch(), keyOrgEpoch(k), keyCaller(k)},
-		v.epoch, v.org, epochOf(v.epoch, v.org)+string(body), life.Milliseconds(),
-		v.at.UnixMicro(), fillAge.Microseconds()).Err()
+	err = fillScript.Run(ctx, r.client, []string{keyEpoch, keyOrgEpoch(k.org), keyCaller(k)},
+		v.epoch, v.org, v.prefix(k), body, life.Milliseconds(), v.at.UnixMicro(), fillAge.Microseconds()).Err()
 	return r.noted(err)
-}
-
-// renewScript makes the epochs that are missing or of another server's life. KEYS 1 is replaced
-// only if it is still what was seen (ARGV 1; ” for none).
-var renewScript = redis.NewScript(`
-if (redis.call('GET', KEYS[1]) or '') == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) end
-redis.call('SET', KEYS[2], ARGV[3], 'NX')
-return 1`)
-
-func (r *remote) renew(ctx context.Context, k callerKey, v view) error {
-	runID := r.runID.Load()
-	if runID == nil {
-		return nil
-	}
-	next := v.seen
-	if !strings.HasPrefix(v.seen, *runID+".") {
-		next = newEpoch(*runID)
-	}
-	ctx, cancel := context.WithTimeout(ctx, writeWait)
-	defer cancel()
-	return r.noted(renewScript.Run(ctx, r.client, []string{keyEpoch(), keyOrgEpoch(k)}, v.seen, next, rand.Text()).Err())
 }
 
 // raise puts up fences. It reports whether they stand.
 func (r *remote) raise(ctx context.Context, keys []callerKey) bool {
-	if r.obliged.Load() {
+	if r.debt.addIfDue() {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWait)
@@ -229,62 +278,4 @@ func (r *remote) raise(ctx context.Context, keys []callerKey) bool {
 		return false
 	}
 	return true
-}
-
-// moveOrg moves one organisation's epoch on.
-func (r *remote) moveOrg(ctx context.Context, k callerKey) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWait)
-	defer cancel()
-	if err := r.client.Set(ctx, keyOrgEpoch(k), rand.Text(), 0).Err(); err != nil {
-		r.oblige(err)
-	}
-}
-
-// moveEpoch makes every entry in Redis worthless.
-func (r *remote) moveEpoch(ctx context.Context) {
-	r.obliged.Store(true)
-	if err := r.tryMoveEpoch(ctx); err != nil {
-		r.oblige(err)
-	}
-}
-
-func (r *remote) tryMoveEpoch(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWait)
-	defer cancel()
-	// The first request of a fresh pool connects and so learns the run id.
-	if err := r.client.Ping(ctx).Err(); err != nil {
-		return err
-	}
-	runID := r.runID.Load()
-	if runID == nil {
-		return errors.New("the server's run id is not known yet")
-	}
-	if err := r.client.Set(ctx, keyEpoch(), newEpoch(*runID), 0).Err(); err != nil {
-		return err
-	}
-	r.obliged.Store(false)
-	return nil
-}
-
-// oblige stops believing Redis until the epoch has moved on, which is tried until it succeeds.
-func (r *remote) oblige(cause error) {
-	r.obliged.Store(true)
-	if !r.restoring.TryLock() {
-		return
-	}
-	r.log.Warn("Redis cannot be kept true; it is not believed until its epoch has moved on", "error", cause)
-	go func() {
-		defer r.restoring.Unlock()
-		for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-			select {
-			case <-r.closed.Done():
-				return
-			case <-time.After(wait):
-			}
-			if r.tryMoveEpoch(r.closed) == nil {
-				r.log.Info("Redis is believed again")
-				return
-			}
-		}
-	}()
 }

@@ -20,7 +20,7 @@ type shelf[K comparable, V any] struct {
 type shard[K comparable, V any] struct {
 	mu    sync.Mutex
 	slots map[K]slot[V]
-	order []K // keys in the order they came, for eviction; may name keys that are gone
+	order []K // the keys in the order they came, for eviction
 	// refuseUntil: a standing fence had to be evicted; until its end nothing is filled here.
 	refuseUntil time.Duration
 }
@@ -76,21 +76,19 @@ func (sh *shard[K, V]) live(key K, now time.Duration) (slot[V], bool) {
 	return held, ok && now < held.expires
 }
 
-// fill stores a value whose read began at began, for life from that moment, unless something is
-// there, the read is too old, or the shelf was cleared since generation. It returns what is held
-// afterwards, if that is a value.
-func (s *shelf[K, V]) fill(key K, value V, began, life time.Duration, generation uint64) (V, bool) {
+// fill stores a value whose read began at began, for life from that moment. It does not if a fence
+// or what was read later is there, the read is too old, or the shelf was cleared since generation.
+func (s *shelf[K, V]) fill(key K, value V, began, life time.Duration, generation uint64) {
 	now, sh := s.now(), s.shard(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if held, ok := sh.live(key, now); ok {
-		return held.value, !held.fence
+	if held, ok := sh.live(key, now); ok && (held.fence || held.stored >= began) {
+		return
 	}
 	if now-began >= fillAge || now < sh.refuseUntil || generation != s.generation.Load() || now >= began+life {
-		return value, false
+		return
 	}
 	s.put(sh, key, slot[V]{value: value, stored: began, expires: began + life}, now)
-	return value, true
 }
 
 // claim stores value unless one is there, and returns the one that holds. first tells whether it is

@@ -2,40 +2,82 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"ringside/internal/problem"
+	"github.com/jackc/puddle/v2"
 )
 
 // FencedCommit is how long a fenced transaction may take. Package cache relies on it: a fence
 // lives 5 s and refuses fills that began more than 2 s ago, so a commit within 3 s of its fence
-// can never be overtaken by an old value. The margin covers a commit that is under way when the
-// client gives up.
+// can never be overtaken by an old value.
 const FencedCommit = 2 * time.Second
+
+// settleEvery is how often a transaction of unknown outcome is asked after. Its fence is put up anew
+// each time, so that a commit in between is within FencedCommit of one.
+const settleEvery = 500 * time.Millisecond
 
 // Fenced runs fn in a transaction whose changes concern cached callers. raise is called before the
 // transaction begins and reports whether every sidecar sees that fence; if so the triggers need not
-// announce the change. When it is unknown whether the transaction committed, or it took too long,
-// the fence is raised again.
+// announce the change. When the transaction took too long, or it is unknown whether it committed,
+// the fence is raised again; a transaction that the server may commit yet, silently, is followed in
+// the background until its outcome is known or pool is closed.
 func Fenced(ctx context.Context, pool *pgxpool.Pool, raise func(context.Context) (shared bool), fn func(context.Context, pgx.Tx) error) error {
 	began := time.Now()
 	shared := raise(ctx)
 	bounded, cancel := context.WithTimeout(ctx, FencedCommit)
 	defer cancel()
-	err := pgx.BeginFunc(bounded, pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(bounded, FencedSQL, OnOff(shared)); err != nil {
+	var xid string
+	done := false // an error before is certainly no commit
+	err := pgx.BeginFunc(bounded, pool, func(tx pgx.Tx) (err error) {
+		if err := tx.QueryRow(bounded, fencedXIDSQL, OnOff(shared)).Scan(nil, &xid); err != nil {
 			return err
 		}
-		return fn(bounded, tx)
+		err = fn(bounded, tx)
+		done = err == nil
+		return err
 	})
-	if _, refused := problem.From(err); err != nil && !refused || time.Since(began) > FencedCommit {
+	if done && (err != nil || time.Since(began) > FencedCommit) {
 		raise(context.WithoutCancel(ctx))
+	}
+	if done && err != nil && shared {
+		go settle(context.WithoutCancel(ctx), pool, xid, raise)
 	}
 	return err
 }
+
+// settle keeps a fence up until the transaction has ended, for one whose COMMIT was sent but not
+// answered: it may hang on the server for longer than a fence lives, and then change what no
+// announcement tells of.
+func settle(ctx context.Context, pool *pgxpool.Pool, xid string, raise func(context.Context) bool) {
+	for {
+		over, err := hasEnded(ctx, pool, xid)
+		if errors.Is(err, puddle.ErrClosedPool) {
+			return
+		}
+		raise(ctx)
+		if over {
+			return
+		}
+		time.Sleep(settleEvery)
+	}
+}
+
+// hasEnded reports whether a transaction is committed or aborted. While that cannot be asked, it is
+// not known to be.
+func hasEnded(ctx context.Context, pool *pgxpool.Pool, xid string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, settleEvery)
+	defer cancel()
+	var over bool
+	// NULL: so long ago that Postgres has forgotten.
+	err := pool.QueryRow(ctx, `SELECT coalesce(pg_xact_status($1::text::xid8), '') <> 'in progress'`, xid).Scan(&over)
+	return err == nil && over, err
+}
+
+// fencedXIDSQL is FencedSQL, and names the transaction.
+const fencedXIDSQL = `SELECT set_config('ringside.fenced', $1, true), pg_current_xact_id()::text`
 
 // FencedSQL marks the transaction it runs in: $1 is 'on' if the writer's fence is seen by every
 // sidecar, so that the triggers stay silent.

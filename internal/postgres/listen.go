@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -27,6 +28,9 @@ const (
 // Postgres delivers notifications in the order of commits and, to a connection that is asked
 // something, before the answer. So an answered beat proves that nothing announced before it is
 // still under way. [Listener.Current] turns that into a yes or no.
+//
+// The connection has to be one to Postgres itself, or through a pooler that keeps it to one session:
+// a pooler that shares sessions between transactions loses notifications without a word.
 type Listener struct {
 	Pool     *pgxpool.Pool // its settings are used; no connection is taken from it
 	Channels []string
@@ -83,6 +87,8 @@ func (l *Listener) Run(ctx context.Context) {
 func (l *Listener) listen(ctx context.Context) error {
 	config := l.Pool.Config().ConnConfig.Copy()
 	config.ConnectTimeout = 2 * time.Second
+	// As pg_stat_activity shows it, beside the pool's connections.
+	config.RuntimeParams["application_name"] = strings.TrimSpace(config.RuntimeParams["application_name"] + " listener")
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
