@@ -2,7 +2,6 @@ package contacts
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -15,20 +14,28 @@ import (
 	"ringside/internal/problem"
 )
 
-// CampaignPerson is somebody whom a campaign has called: known by phone, not necessarily a contact.
+// CampaignPerson is somebody whom a campaign calls: known by phone, not necessarily a contact.
 type CampaignPerson struct {
 	ID       string
 	Campaign string // the campaign's name; it is made if the organisation has none of this name
 	Phone    string // as a person writes it
 	Name     string
 	Notes    string
-	CalledAt time.Time // when the campaign called them; only who was called is recognised (rule 8)
+	// CalledAt is when the campaign called them. Zero: not yet, and so they are not recognised
+	// by this campaign (rule 8).
+	CalledAt time.Time
 }
 
 // AddCampaignPerson records that a campaign has called somebody. A person the campaign already has
-// is brought up to date.
+// is brought up to date: blanks replace nothing, a placeholder does not replace a real name, and
+// CalledAt only moves forward. It returns the person as stored.
 func (b *Book) AddCampaignPerson(ctx context.Context, o org.Org, p CampaignPerson) (CampaignPerson, error) {
-	p.Campaign, p.Name, p.Notes = strings.TrimSpace(p.Campaign), strings.TrimSpace(p.Name), strings.TrimSpace(p.Notes)
+	for _, f := range []struct{ name, text string }{{"campaign", p.Campaign}, {"name", p.Name}, {"notes", p.Notes}} {
+		if err := storable(f.name, f.text); err != nil {
+			return p, err
+		}
+	}
+	p.Campaign, p.Name, p.Notes = tidy(p.Campaign), tidy(p.Name), strings.TrimSpace(p.Notes)
 	n, err := phone.Parse(p.Phone, o.Country)
 	switch {
 	case err != nil:
@@ -43,6 +50,9 @@ func (b *Book) AddCampaignPerson(ctx context.Context, o org.Org, p CampaignPerso
 	p.Phone = n.String()
 	raise := func(ctx context.Context) bool { return b.fence.Raise(ctx, o.ID, n) }
 	err = postgres.Fenced(ctx, b.pool, raise, func(ctx context.Context, tx pgx.Tx) error {
+		if err := refuseOwn(ctx, tx, o.ID, n); err != nil {
+			return err
+		}
 		var campaignID string
 		// The empty update makes an existing row come back; campaigns are few and rarely added.
 		err := tx.QueryRow(ctx, `
@@ -51,17 +61,22 @@ func (b *Book) AddCampaignPerson(ctx context.Context, o org.Org, p CampaignPerso
 		if err != nil {
 			return err
 		}
-		return tx.QueryRow(ctx, `
+		var calledAt *time.Time
+		if !p.CalledAt.IsZero() {
+			calledAt = &p.CalledAt
+		}
+		err = tx.QueryRow(ctx, `
 			INSERT INTO campaign_people (org_id, campaign_id, phone, name, notes, called_at)
 			VALUES ($1::text::uuid, $2::text::uuid, $3, $4, $5, $6)
 			ON CONFLICT (campaign_id, phone) DO UPDATE SET
-				name = coalesce(nullif(excluded.name, ''), campaign_people.name),
+				name = CASE WHEN ringside_real_name(excluded.name) OR campaign_people.name = '' THEN excluded.name ELSE campaign_people.name END,
 				notes = coalesce(nullif(excluded.notes, ''), campaign_people.notes),
 				called_at = greatest(campaign_people.called_at, excluded.called_at)
-			RETURNING id::text`, o.ID, campaignID, n, p.Name, p.Notes, p.CalledAt).Scan(&p.ID)
+			RETURNING id::text, name, notes, called_at`, o.ID, campaignID, n, p.Name, p.Notes, calledAt).Scan(&p.ID, &p.Name, &p.Notes, &calledAt)
+		if calledAt != nil {
+			p.CalledAt = *calledAt
+		}
+		return err
 	})
-	if err != nil {
-		return p, fmt.Errorf("add campaign person: %w", err)
-	}
-	return p, nil
+	return p, failed("add campaign person", err)
 }

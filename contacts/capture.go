@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -35,8 +36,8 @@ type Capture struct {
 // CaptureResult is what the agent is told. It never says saved of what is not.
 type CaptureResult struct {
 	OK bool `json:"ok"`
-	// Saved are the fields now in the address book; Kept those where something better was there
-	// already, such as a person's own edit.
+	// Saved are the fields now in the address book; Kept those that were left as they were there,
+	// such as after a person's own edit.
 	Saved     []string `json:"saved,omitempty"`
 	Kept      []string `json:"kept,omitempty"`
 	ContactID string   `json:"contact_id,omitempty"`
@@ -46,21 +47,28 @@ type CaptureResult struct {
 	Message       string `json:"message"`        // for the agent's model
 }
 
+// maxCapturedNotes bounds what one capture may add to somebody's notes, in characters.
+const maxCapturedNotes = 2000
+
 // Capture keeps what a caller told the agent. The phone is the call's; what a model says is a phone
 // counts only where it is explicitly another one. The same call saying the same again gets the
-// first answer and changes nothing. A person's edit is never overwritten.
+// first answer and changes nothing. A person's edit is never overwritten, and a placeholder is no
+// name. The contact is made if there is none, whatever the plan's limit (rule 4).
 //
 // Refusals that the agent can do something about are results with OK false; an error means that
 // nothing is known to be saved.
 func (b *Book) Capture(ctx context.Context, c Capture) (CaptureResult, error) {
-	c.Name, c.Email, c.Notes = tidy(c.Name, MaxName), strings.TrimSpace(c.Email), tidy(c.Notes, 2000)
+	c.Name, c.Email, c.Notes = cut(tidy(c.Name), MaxName), strings.TrimSpace(c.Email), cut(tidy(c.Notes), maxCapturedNotes)
+	if !RealName(c.Name) {
+		c.Name = ""
+	}
 	verdict := EmailVerdict{Valid: true}
 	if c.Email != "" {
 		verdict = CheckEmail(c.Email)
 	}
 	switch {
 	case c.Name == "" && c.Email == "" && c.Notes == "":
-		return CaptureResult{Code: "nothing_to_save", Message: "Nothing was given: send a name, an email or notes."}, nil
+		return CaptureResult{Code: "nothing_to_save", Message: "Nothing was given that can be saved: send a real name, an email or notes."}, nil
 	case !verdict.Valid:
 		return CaptureResult{Code: "invalid_email", NeedsReadback: true, Message: verdict.Reason + " Nothing was saved; ask for it again."}, nil
 	case c.CallOnly != "":
@@ -70,7 +78,7 @@ func (b *Book) Capture(ctx context.Context, c Capture) (CaptureResult, error) {
 	if c.OtherPhone != "" {
 		other, err := phone.Parse(c.OtherPhone, c.Org.Country)
 		if err != nil {
-			return CaptureResult{Code: "invalid_phone", Message: err.Error() + " Nothing was saved."}, nil
+			return CaptureResult{Code: "invalid_phone", Message: err.Error() + ". Nothing was saved."}, nil
 		}
 		target = other
 	}
@@ -116,13 +124,9 @@ func (b *Book) capture(ctx context.Context, c Capture, target phone.Number, verd
 
 // merge writes the capture into the number's contact by rule 3, or makes one.
 func merge(ctx context.Context, tx pgx.Tx, c Capture, target phone.Number) (CaptureResult, error) {
-	var own bool
-	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM phone_numbers WHERE org_id = $1::text::uuid AND phone = $2)`, c.Org.ID, target).Scan(&own)
+	own, err := isOwn(ctx, tx, c.Org.ID, target)
 	if err != nil || own {
 		return CaptureResult{Code: "own_number"}, err
-	}
-	if !RealName(c.Name) {
-		c.Name = "" // a placeholder never replaces anything
 	}
 	for {
 		result, found, err := mergeInto(ctx, tx, c, target)
@@ -139,56 +143,70 @@ func merge(ctx context.Context, tx pgx.Tx, c Capture, target phone.Number) (Capt
 // mergeInto brings the active contact up to date. found is false if there is none.
 func mergeInto(ctx context.Context, tx pgx.Tx, c Capture, target phone.Number) (r CaptureResult, found bool, err error) {
 	var held struct {
-		name, email, notes                 string
-		realName                           bool
-		nameYields, emailYields, noteYield bool
+		name, email, notes                  string
+		realName                            bool
+		nameYields, emailYields, notesYield bool
 	}
 	err = tx.QueryRow(ctx, `
 		SELECT id::text, name, coalesce(email, ''), notes, ringside_real_name(name),
 			ringside_wins('capture', $3, name_source, name_at), ringside_wins('capture', $3, email_source, email_at),
 			ringside_wins('capture', $3, notes_source, notes_at)
 		FROM contacts WHERE org_id = $1::text::uuid AND phone = $2 AND archived_at IS NULL FOR UPDATE`, c.Org.ID, target, c.At).
-		Scan(&r.ContactID, &held.name, &held.email, &held.notes, &held.realName, &held.nameYields, &held.emailYields, &held.noteYield)
+		Scan(&r.ContactID, &held.name, &held.email, &held.notes, &held.realName, &held.nameYields, &held.emailYields, &held.notesYield)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return r, false, nil
 	}
 	if err != nil {
 		return r, false, err
 	}
-	settle := func(field, given, held string, yields bool) (value string) {
+	r.OK = true
+	weigh := func(field, given, held string, yields bool) (value string) {
 		switch {
 		case given == "":
 			return ""
+		case yields: // also where it is the same: from now on it is what the caller said
+			r.Saved = append(r.Saved, field)
+			return given
 		case given == held:
-			r.Saved = append(r.Saved, field) // it is in the book, as the caller says
-			return ""
-		case !yields:
-			r.Kept = append(r.Kept, field)
+			r.Saved = append(r.Saved, field)
 			return ""
 		}
-		r.Saved = append(r.Saved, field)
-		return given
+		r.Kept = append(r.Kept, field)
+		return ""
 	}
-	name := settle("name", c.Name, held.name, !held.realName || held.nameYields)
-	email := settle("email", c.Email, held.email, held.email == "" || held.emailYields)
-	notes := settle("notes", c.Notes, held.notes, held.notes == "" || held.noteYield)
-	if notes != "" && held.notes != "" { // one caller's words add up
-		notes = held.notes + "\n" + notes
-		if utf8.RuneCountInString(notes) > MaxNotes {
-			notes = string([]rune(notes)[:MaxNotes])
-		}
+	sum := addLine(held.notes, c.Notes)
+	name := weigh("name", c.Name, held.name, !held.realName || held.nameYields)
+	email := weigh("email", c.Email, held.email, held.email == "" || held.emailYields)
+	notes := weigh("notes", sum, held.notes, (held.notes == "" || held.notesYield) && utf8.RuneCountInString(sum) <= MaxNotes)
+	if name+email+notes == "" {
+		return r, true, nil
 	}
+	// The time moves on even if the capture was observed at the very time of the held value: a
+	// value that changes while its source and time do not is taken for a person's edit.
 	_, err = tx.Exec(ctx, `
 		UPDATE contacts SET
 			name = coalesce(nullif($2, ''), name), name_source = CASE $2 WHEN '' THEN name_source ELSE 'capture' END,
-			name_at = CASE $2 WHEN '' THEN name_at ELSE $5 END,
+			name_at = CASE $2 WHEN '' THEN name_at ELSE greatest($5, name_at + interval '1 microsecond') END,
 			email = coalesce(nullif($3, ''), email), email_source = CASE $3 WHEN '' THEN email_source ELSE 'capture' END,
-			email_at = CASE $3 WHEN '' THEN email_at ELSE $5 END,
+			email_at = CASE $3 WHEN '' THEN email_at ELSE greatest($5, email_at + interval '1 microsecond') END,
 			notes = coalesce(nullif($4, ''), notes), notes_source = CASE $4 WHEN '' THEN notes_source ELSE 'capture' END,
-			notes_at = CASE $4 WHEN '' THEN notes_at ELSE $5 END
+			notes_at = CASE $4 WHEN '' THEN notes_at ELSE greatest($5, notes_at + interval '1 microsecond') END
 		WHERE id = $1::text::uuid`, r.ContactID, name, email, notes, c.At)
-	r.OK = true
 	return r, true, err
+}
+
+// addLine returns notes with a line added, unless they have it already: one caller's words add up.
+// No line is "".
+func addLine(notes, line string) string {
+	switch {
+	case line == "":
+		return ""
+	case notes == "":
+		return line
+	case slices.Contains(strings.Split(notes, "\n"), line):
+		return notes
+	}
+	return notes + "\n" + line
 }
 
 // insertCaptured makes the contact. found is false if another transaction was first.
@@ -216,7 +234,7 @@ func insertCaptured(ctx context.Context, tx pgx.Tx, c Capture, target phone.Numb
 // digest identifies what is captured, whatever id the agent gave the request.
 func (c Capture) digest(target phone.Number) string {
 	sum := sha256.New()
-	for _, part := range []string{string(target), strings.ToLower(c.Name), strings.ToLower(c.Email), c.Notes} {
+	for _, part := range []string{string(target), c.Name, strings.ToLower(c.Email), c.Notes} {
 		fmt.Fprintf(sum, "%d:%s;", len(part), part)
 	}
 	return hex.EncodeToString(sum.Sum(nil))
@@ -234,26 +252,10 @@ func (r CaptureResult) sentence(verdict EmailVerdict) string {
 		if s.Len() > 0 {
 			s.WriteByte(' ')
 		}
-		s.WriteString("Already known from a better source and left as it is: " + strings.Join(r.Kept, ", ") + ".")
+		s.WriteString("Left as it was in the address book: " + strings.Join(r.Kept, ", ") + ".")
 	}
 	if verdict.Doubtful {
 		s.WriteString(" " + verdict.Reason)
 	}
 	return s.String()
-}
-
-// tidy makes one line of a field that a model wrote: valid UTF-8, no control characters, at most
-// limit characters.
-func tidy(s string, limit int) string {
-	s = strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7F || r == utf8.RuneError {
-			return ' '
-		}
-		return r
-	}, s)
-	s = strings.Join(strings.Fields(s), " ")
-	if utf8.RuneCountInString(s) > limit {
-		s = string([]rune(s)[:limit])
-	}
-	return s
 }

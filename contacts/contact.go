@@ -98,10 +98,7 @@ func (b *Book) Add(ctx context.Context, o org.Org, d Draft) (Contact, error) {
 		return b.insert(ctx, tx, o.ID, &c)
 	})
 	if err != nil {
-		if p, ok := errors.AsType[*problem.Error](err); ok {
-			return Contact{}, p
-		}
-		return Contact{}, fmt.Errorf("add contact: %w", err)
+		return Contact{}, failed("add contact", err)
 	}
 	return c, nil
 }
@@ -115,6 +112,9 @@ func (b *Book) insert(ctx context.Context, tx pgx.Tx, id org.ID, c *Contact) err
 		return problem.NotFound("There is no organisation %s; `ringside org list` shows those there are.", id)
 	}
 	if err != nil {
+		return err
+	}
+	if err := refuseOwn(ctx, tx, id, c.Phone); err != nil {
 		return err
 	}
 	err = tx.QueryRow(ctx, `
@@ -140,6 +140,22 @@ func (b *Book) insert(ctx context.Context, tx pgx.Tx, id org.ID, c *Contact) err
 	return nil
 }
 
+// isOwn reports whether a number is one of the organisation's own, behind which its voice agents
+// answer: nobody's contact (rule 5).
+func isOwn(ctx context.Context, tx pgx.Tx, id org.ID, n phone.Number) (own bool, err error) {
+	err = tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM phone_numbers WHERE org_id = $1::text::uuid AND phone = $2)`, id, n).Scan(&own)
+	return own, err
+}
+
+// refuseOwn is the problem of giving a person one of the organisation's own numbers, or nil.
+func refuseOwn(ctx context.Context, tx pgx.Tx, id org.ID, n phone.Number) error {
+	own, err := isOwn(ctx, tx, id, n)
+	if err != nil || !own {
+		return err
+	}
+	return problem.Invalid("phone", "%s is one of the organisation's own numbers; give the person's number.", n)
+}
+
 // duplicate is the problem of adding a phone that an active contact has.
 func (b *Book) duplicate(ctx context.Context, tx pgx.Tx, id org.ID, n phone.Number) error {
 	p := problem.New(problem.CodeDuplicatePhone, "A contact with this phone number already exists.")
@@ -157,12 +173,13 @@ func (d Draft) check(country string) (Contact, error) {
 	if err != nil {
 		return Contact{}, problem.Invalid("phone", "%s", err)
 	}
-	c := Contact{Name: strings.TrimSpace(d.Name), Phone: n, Email: strings.TrimSpace(d.Email), Notes: strings.TrimSpace(d.Notes), Tags: CleanTags(d.Tags)}
+	for _, f := range []struct{ name, text string }{{"name", d.Name}, {"email", d.Email}, {"notes", d.Notes}} {
+		if err := storable(f.name, f.text); err != nil {
+			return Contact{}, err
+		}
+	}
+	c := Contact{Name: tidy(d.Name), Phone: n, Email: strings.TrimSpace(d.Email), Notes: strings.TrimSpace(d.Notes), Tags: CleanTags(d.Tags)}
 	switch {
-	case !utf8.ValidString(d.Name + d.Email + d.Notes):
-		return Contact{}, problem.Invalid("name", "The text is not valid UTF-8.")
-	case strings.ContainsRune(d.Name+d.Email+d.Notes, 0):
-		return Contact{}, problem.Invalid("name", "The text holds a NUL character.")
 	case c.Name == "":
 		return Contact{}, problem.Invalid("name", "A contact needs a name.")
 	case utf8.RuneCountInString(c.Name) > MaxName:
@@ -180,13 +197,13 @@ func (d Draft) check(country string) (Contact, error) {
 	return c, nil
 }
 
-// CleanTags trims tags and drops blank ones and repetitions (compared without case), keeping order
+// CleanTags makes one line of each tag and drops blank ones and repetitions (compared without case), keeping order
 // and the first spelling.
 func CleanTags(tags []string) []string {
 	seen := map[string]bool{}
 	clean := []string{}
 	for _, tag := range tags {
-		tag = strings.TrimSpace(strings.ToValidUTF8(tag, ""))
+		tag = tidy(tag)
 		folded := strings.ToLower(tag)
 		if tag == "" || seen[folded] {
 			continue
@@ -209,11 +226,22 @@ func (b *Book) Archive(ctx context.Context, id org.ID, contactID string) error {
 	}
 	raise := func(ctx context.Context) bool { return b.fence.Raise(ctx, id, n) }
 	err = postgres.Fenced(ctx, b.pool, raise, func(ctx context.Context, tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `UPDATE contacts SET archived_at = now() WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND phone = $3 AND archived_at IS NULL`, id, contactID, n)
+		tag, err := tx.Exec(ctx, `UPDATE contacts SET archived_at = now() WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND phone = $3 AND archived_at IS NULL`, id, contactID, n)
+		if err == nil && tag.RowsAffected() == 0 { // the fence was for a number that it no longer has
+			return problem.New(problem.CodeConflict, "The contact %s was changed at the same moment; try again.", contactID)
+		}
 		return err
 	})
+	return failed("archive contact", err)
+}
+
+// failed returns a problem as it is, and any other error with what was being done; nil stays nil.
+func failed(doing string, err error) error {
+	if p, ok := errors.AsType[*problem.Error](err); ok {
+		return p
+	}
 	if err != nil {
-		return fmt.Errorf("archive contact: %w", err)
+		return fmt.Errorf("%s: %w", doing, err)
 	}
 	return nil
 }

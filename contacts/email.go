@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/mail"
 	"strings"
+	"unicode"
 )
 
 // EmailVerdict says what is thought of an e-mail address.
@@ -24,8 +25,9 @@ var misheard = map[string]string{
 	"iclould.com": "icloud.com", "icloud.con": "icloud.com", "icoud.com": "icloud.com",
 }
 
-// CheckEmail judges the syntax of an address (RFC 5322's addr-spec, without comments or quoting)
-// and whether it looks misheard. Whether the mailbox exists is not asked of anybody.
+// CheckEmail judges the syntax of an address (RFC 5322's addr-spec, without comments or quoting,
+// with letters of any script as in RFC 6532) and whether it looks misheard. Whether the mailbox
+// exists is not asked of anybody.
 func CheckEmail(email string) EmailVerdict {
 	bad := func(format string, args ...any) EmailVerdict {
 		return EmailVerdict{Reason: fmt.Sprintf(format, args...)}
@@ -37,7 +39,9 @@ func CheckEmail(email string) EmailVerdict {
 	if !found {
 		return bad("%q is not an e-mail address: it has no @.", email)
 	}
-	if parsed, err := mail.ParseAddress(email); err != nil || parsed.Address != email || parsed.Name != "" {
+	// The library takes any character beyond ASCII, also spaces and what cannot be seen.
+	invisible := func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }
+	if parsed, err := mail.ParseAddress(email); err != nil || strings.ContainsFunc(email, invisible) || parsed.Address != email || parsed.Name != "" {
 		return bad("%q is not an e-mail address: write it like alex@example.com.", email)
 	}
 	domain = strings.ToLower(domain)
@@ -57,7 +61,7 @@ func CheckEmail(email string) EmailVerdict {
 }
 
 // plausibleDomain reports whether a lower-case domain has the shape of a public host name: two or
-// more labels of letters, digits and hyphens (letters of any script), the last not a number.
+// more labels of letters, digits and hyphens (of any script), the last not a number.
 func plausibleDomain(domain string) bool {
 	labels := strings.Split(domain, ".")
 	if len(labels) < 2 {
@@ -68,7 +72,7 @@ func plausibleDomain(domain string) bool {
 			return false
 		}
 		for _, r := range label {
-			if r < 0x80 && !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-') {
+			if r != '-' && !unicode.In(r, unicode.L, unicode.M, unicode.Nd) {
 				return false
 			}
 		}

@@ -10,30 +10,34 @@ import (
 	"ringside/internal/phone"
 )
 
-// NearMiss is an active contact whose number ends like another one.
+// maxNearMisses is how many near misses are worth reading.
+const maxNearMisses = 5
+
+// NearMiss is an active contact whose number ends like the one asked for, but is another number.
 type NearMiss struct {
 	ContactID string       `json:"contact_id"`
 	Name      string       `json:"name"`
 	Phone     phone.Number `json:"phone"`
 }
 
-// NearMisses returns up to five active contacts whose last seven digits are those of n, but who
-// have another number. It is a hint for people who ask why a caller was not recognised;
-// recognition itself matches the whole number or nothing (rule 7).
+// nearMissSQL has right(phone, 7), the expression of the index contacts_last_digits.
+const nearMissSQL = `
+SELECT id::text, name, phone FROM contacts
+WHERE org_id = $1::text::uuid AND right(phone, 7) = right($2, 7) AND phone <> $2 AND archived_at IS NULL
+ORDER BY phone LIMIT $3`
+
+// NearMisses returns the organisation's active contacts whose number has the same last seven digits
+// as n, at most five, in the order of their numbers. They are a hint for a person who asks why n is
+// not recognised: a country code that was guessed, a digit too many. Recognition never uses them
+// (rule 7).
 func (b *Book) NearMisses(ctx context.Context, id org.ID, n phone.Number) ([]NearMiss, error) {
-	rows, err := b.pool.Query(ctx, `
-		SELECT id::text, name, phone FROM contacts
-		WHERE org_id = $1::text::uuid AND right(phone, 7) = right($2, 7) AND phone <> $2 AND archived_at IS NULL
-		ORDER BY name, id LIMIT 5`, id, n)
+	rows, err := b.pool.Query(ctx, nearMissSQL, id, n, maxNearMisses)
 	if err != nil {
-		return nil, fmt.Errorf("look for near misses: %w", err)
+		return nil, fmt.Errorf("find near misses: %w", err)
 	}
-	near, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (m NearMiss, err error) {
-		err = row.Scan(&m.ContactID, &m.Name, &m.Phone)
-		return m, err
-	})
+	near, err := pgx.CollectRows(rows, pgx.RowToStructByPos[NearMiss])
 	if err != nil {
-		return nil, fmt.Errorf("look for near misses: %w", err)
+		return nil, fmt.Errorf("find near misses: %w", err)
 	}
 	return near, nil
 }
