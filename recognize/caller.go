@@ -19,6 +19,8 @@ const (
 	maxTags     = 20
 	maxHistory  = 5
 	maxCampaign = 200
+	maxQuoted   = 60  // what a sentence of the trace repeats
+	maxReceived = 256 // a client's identity, the longest address that Twilio sends
 )
 
 // Caller is what the agent is told of the caller: the object "caller" on the agent's socket
@@ -34,6 +36,10 @@ type Caller struct {
 	History       []HistoryItem `json:"history"`
 	GreetedByName bool          `json:"greeted_by_name"`
 }
+
+// Unknown is what the agent is told of somebody unknown, or of a caller who turned out to be
+// somebody else: nothing.
+func Unknown() Caller { return Caller{History: []HistoryItem{}, Tags: []string{}} }
 
 // CampaignInfo is the last campaign that called the number.
 type CampaignInfo struct {
@@ -63,7 +69,9 @@ func describe(record *Record, call Call) Caller {
 		c.Email = clean(p.Email, maxEmail)
 		c.Notes = clean(p.Notes, maxNotes)
 		for _, tag := range p.Tags[:min(len(p.Tags), maxTags)] {
-			c.Tags = append(c.Tags, clean(tag, maxTag))
+			if tag = clean(tag, maxTag); tag != "" {
+				c.Tags = append(c.Tags, tag)
+			}
 		}
 	}
 	if p := record.Campaign; p != nil {
@@ -156,6 +164,20 @@ func clean(s string, limit int) string {
 		s = string([]rune(s)[:limit-1]) + "…"
 	}
 	return s
+}
+
+// received returns an address as Twilio sent it, also the space that a plus became, fit to be kept
+// and shown: what cannot be printed is replaced.
+func received(raw string) string {
+	if len(raw) > maxReceived {
+		raw = raw[:maxReceived]
+	}
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, raw)
 }
 
 // plain reports whether s is printable ASCII without double spaces: nothing to clean.

@@ -26,7 +26,7 @@ WITH contact AS (
 	SELECT * FROM (
 		SELECT i.sid, i.started_at, i.ended_at, i.kind, i.direction, i.duration_s, i.summary, i.details
 		FROM interactions i
-		WHERE i.contact_id = (SELECT id FROM contact) AND i.ended_at IS NOT NULL AND i.trusted AND NOT i.disowned
+		WHERE i.org_id = $1::text::uuid AND i.contact_id = (SELECT id FROM contact) AND i.ended_at IS NOT NULL AND i.trusted AND NOT i.disowned
 		ORDER BY i.ended_at DESC LIMIT $3
 	) theirs
 	UNION ALL

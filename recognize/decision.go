@@ -90,9 +90,8 @@ func NewRecognizer(d Directory, budget time.Duration) *Recognizer {
 	return &Recognizer{directory: d, budget: budget}
 }
 
-// Decide looks the caller up and decides. It returns within the budget, whatever the directory
-// does: out of time, the caller is unknown for now, and the look-up goes on in the background so
-// that [Recognizer.Late] finds its result.
+// Decide looks the caller up and decides. It returns within the budget, however slow the directory
+// is: out of time, the caller is unknown for now, and [Recognizer.Late] finds who it was.
 func (r *Recognizer) Decide(ctx context.Context, call Call) *Decision {
 	began := time.Now()
 	verdict := judge(call)
@@ -136,6 +135,8 @@ func (r *Recognizer) Late(ctx context.Context, call Call) (d *Decision, ok bool)
 		if err == nil {
 			d := settle(call, verdict, finding.Record)
 			d.Greeting, d.Caller.GreetedByName, d.Trace.GreetedByName = "", false, false // they have been greeted
+			d.Trace.Rule = RuleOutOfTime
+			d.Trace.Why = RuleOutOfTime.sentence(d, call)
 			d.Trace.Steps = finding.Steps
 			return d, d.Caller.Known
 		}
@@ -147,7 +148,3 @@ func (r *Recognizer) Late(ctx context.Context, call Call) (d *Decision, ok bool)
 		}
 	}
 }
-
-// Unknown decides a call without looking anybody up, as for a caller who turned out to be somebody
-// else.
-func Unknown() Caller { return Caller{History: []HistoryItem{}, Tags: []string{}} }

@@ -78,7 +78,8 @@ type Finding struct {
 }
 
 // Directory finds a caller by organisation and exact number. A number that nobody has is a Finding
-// with an empty record, not an error: an error means that it is not known.
+// with an empty record, not an error: an error means that it is not known. Find returns as soon as
+// ctx is done, with the steps it has taken: a caller is waiting.
 type Directory interface {
 	Find(ctx context.Context, id org.ID, n phone.Number) (Finding, error)
 }

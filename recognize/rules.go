@@ -64,10 +64,11 @@ func attestation(verstat string) (level int, failed bool) {
 		return 0, true
 	}
 	passed, ok := strings.CutPrefix(verstat, "TN-Validation-Passed-")
-	if !ok || passed == "" {
+	if !ok {
 		return 0, false
 	}
-	return levelOf(passed[:1]), false
+	letter, _, _ := strings.Cut(passed, "-")
+	return levelOf(letter), false
 }
 
 func levelOf(letter string) int {
@@ -87,21 +88,19 @@ func settle(call Call, v verdict, record *Record) *Decision {
 	d := &Decision{
 		CallSID: call.SID, OrgID: call.Org.ID, AgentID: call.Agent.ID, At: call.At, Trusted: v.trusted,
 		Caller: Unknown(),
-		Trace: Trace{CallSID: call.SID, At: call.At, Received: call.Party.Raw, Class: call.Party.Class, Number: call.Party.Number,
-			Attestation: call.Attestation, Rule: v.rule, Told: []string{}},
+		Trace: Trace{CallSID: call.SID, At: call.At, Received: received(call.Party.Raw), Class: call.Party.Class, Number: call.Party.Number,
+			Attestation: clean(call.Attestation, maxQuoted), Rule: v.rule, Told: []string{}},
 	}
 	if call.Party.Class == phone.ClassNumber && !call.Own {
 		d.Number = call.Party.Number
 	}
-	name := ""
 	switch {
 	case v.rule != "":
 	case !record.Known():
 		d.Trace.Rule = RuleUnknownNumber
 	default:
 		d.Caller = describe(record, call)
-		name, d.Trace.Rule = nameOf(record)
-		d.Caller.Name = clean(name, maxName)
+		d.Caller.Name, d.Trace.Rule = nameOf(record)
 		if record.Contact != nil {
 			d.ContactID = record.Contact.ID
 		}
@@ -115,19 +114,24 @@ func settle(call Call, v verdict, record *Record) *Decision {
 }
 
 // nameOf returns the name that may be said: the contact's, else the one under which a campaign
-// called (rule 8; an auto-filled contact has no name of its own).
+// called (rule 8; an auto-filled contact has no name of its own). A name is judged as it would be
+// said: "Unknown" behind a character that cannot be seen is still no name.
 func nameOf(record *Record) (string, Rule) {
-	switch {
-	case record.Contact != nil && contacts.RealName(record.Contact.Name):
-		return record.Contact.Name, RuleContactName
-	case record.Campaign != nil && contacts.RealName(record.Campaign.Name):
-		return record.Campaign.Name, RuleCampaignName
+	if p := record.Contact; p != nil {
+		if name := clean(p.Name, maxName); contacts.RealName(name) {
+			return name, RuleContactName
+		}
+	}
+	if p := record.Campaign; p != nil {
+		if name := clean(p.Name, maxName); contacts.RealName(name) {
+			return name, RuleCampaignName
+		}
 	}
 	return "", RuleNoRealName
 }
 
 // greet renders the greeting. A stored greeting was checked when it was saved; one that cannot be
-// read any more is said without its tokens' meaning rather than not at all.
+// read any more is said without its brackets rather than not at all.
 func (d *Decision) greet(call Call, name string) {
 	text := call.Agent.Greeting
 	if name == "" && call.Agent.UnknownGreeting != "" {
@@ -135,8 +139,8 @@ func (d *Decision) greet(call Call, name string) {
 	}
 	g, err := ParseGreeting(text)
 	if err != nil {
-		d.Greeting = strings.NewReplacer("{{", "", "}}", "", "<<", "", ">>", "").Replace(text)
-		return
+		bare := strings.NewReplacer("{{", "", "}}", "", "<<", "", ">>", "").Replace(text)
+		g = Greeting{parts: []part{{text: bare}}}
 	}
 	d.Greeting = g.Render(clean(name, maxSpokenName))
 	d.Caller.GreetedByName = name != "" && g.Named()
@@ -159,13 +163,16 @@ func (r Rule) sentence(d *Decision, call Call) string {
 	case RuleUnknownNumber:
 		return fmt.Sprintf("Not greeted by name: the number %s is not in the address book, and no campaign has called it.", d.Number.Readable())
 	case RuleNotANumber:
-		return fmt.Sprintf("Not greeted by name: the caller came as %q (%s), which is no person's number.", clean(call.Party.Raw, 60), call.Party.Class)
+		return fmt.Sprintf("Not greeted by name: the caller came as %q (%s), which is no person's number.", clean(call.Party.Raw, maxQuoted), call.Party.Class)
 	case RuleOwnNumber:
 		return "Not greeted by name: the call came from one of the organisation's own numbers."
 	case RuleAttestationFailed:
-		return fmt.Sprintf("Not greeted by name: the caller's number failed verification (%s), so it may be forged.", clean(call.Attestation, 60))
+		if call.Judged != nil {
+			return "Not greeted by name: the caller's number could not be trusted when the call began."
+		}
+		return fmt.Sprintf("Not greeted by name: the caller's number failed verification (%s), so it may be forged.", clean(call.Attestation, maxQuoted))
 	case RuleAttestationBelow:
-		return fmt.Sprintf("Not greeted by name: the voice agent asks for attestation %s, and the call had %q.", call.Agent.MinAttestation, clean(call.Attestation, 60))
+		return fmt.Sprintf("Not greeted by name: the voice agent asks for attestation %s, and the call had %q.", call.Agent.MinAttestation, clean(call.Attestation, maxQuoted))
 	case RuleOutOfTime:
 		return "Not greeted by name: the address book did not answer in time. What it finds goes to the agent later."
 	case RuleLookupFailed:
