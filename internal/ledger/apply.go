@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -15,85 +14,99 @@ import (
 	"ringside/internal/postgres"
 )
 
-// applySQL applies a batch of events in one statement. No two rows of its input may concern the
-// same interaction or the same party (see rounds), since a statement cannot update a row twice.
+// applySQL applies a batch of events in one statement. Only events that are new reach people and
+// interactions: a replay cannot bring back a contact that was archived meanwhile.
 //
-// Only events that are new reach people and interactions: a replay cannot bring back a contact
-// that was archived meanwhile.
+// A statement can change a row once, so the events of one interaction are merged before they are
+// written, by the same rules as they are merged into what is held. Every rule is symmetric: where
+// two events contradict each other, the greater value stays, whichever came first. The one
+// exception is the contact: whom the recognition found stays, even if a later contact has the number.
+//
+// Rows are written in one order, events before contacts before interactions and each by their key,
+// so that two recorders with events of the same calls wait for each other and never deadlock.
+//
+// The result announces those whose history was changed by an event that raised no fence, since
+// such an event, a call's beginning, may come after its end.
 const applySQL = `
 WITH input AS (
 	SELECT * FROM unnest($1::text[]::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
-		$9::text[], $10::text[]::uuid[], $11::text[]::uuid[], $12::text[], $13::int[], $14::timestamptz[], $15::timestamptz[], $16::int[],
-		$17::bool[], $18::bool[], $19::text[], $20::text[], $21::text[]::jsonb[], $22::text[]::jsonb[], $23::timestamptz[],
-		$24::text[], $25::text[]::jsonb[])
-	AS t (org_id, sid, event, at, kind, direction, from_address, to_address, party, agent_id, contact_id, status, state_rank,
-		started_at, ended_at, duration_s, untrusted, disowned, reason, summary, recognition, detail, arrived_at, session_id, lines)
+		$9::text[], $10::text[]::uuid[], $11::text[]::uuid[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::int[],
+		$16::bool[], $17::bool[], $18::text[], $19::text[], $20::text[]::jsonb[], $21::text[]::jsonb[], $22::timestamptz[],
+		$23::text[], $24::text[]::jsonb[], $25::bool[])
+	AS t (org_id, sid, event, at, kind, direction, from_address, to_address, party, agent_id, contact_id, state,
+		started_at, ended_at, duration_s, untrusted, disowned, reason, summary, recognition, detail, arrived_at,
+		session_id, lines, fenced)
 ), fresh AS (
 	INSERT INTO interaction_events (org_id, sid, event, at)
 	SELECT org_id, sid, event, at FROM input ORDER BY org_id, sid, event
 	ON CONFLICT DO NOTHING RETURNING org_id, sid, event
 ), live AS (
-	SELECT input.* FROM input JOIN fresh USING (org_id, sid, event)
+	SELECT * FROM input WHERE ((org_id, sid, event) IN (SELECT org_id, sid, event FROM fresh)) IS TRUE -- hashed, for the same reason
 ), arrivals AS (
-	SELECT org_id, party AS phone, arrived_at AS at FROM live WHERE arrived_at IS NOT NULL
+	SELECT org_id, party AS phone, max(arrived_at) AS at FROM live WHERE arrived_at IS NOT NULL GROUP BY org_id, party
 ), ` + contacts.AutoFillSQL + `, said AS (
 	INSERT INTO transcripts (org_id, sid, session_id, lines)
 	SELECT org_id, sid, session_id, lines FROM live WHERE session_id IS NOT NULL
 	ON CONFLICT DO NOTHING
+), known AS (
+	-- A map, since the planner takes a batch for ten rows and would join it to people row by row.
+	SELECT coalesce(jsonb_object_agg(org_id || phone, id), '{}') AS ids FROM people
+), merged AS (
+	SELECT org_id, sid, max(kind) AS kind, max(direction) AS direction,
+		max(from_address) AS from_address, max(to_address) AS to_address, max(party) AS party,
+		max((SELECT a.id::text FROM voice_agents a WHERE a.org_id = live.org_id AND a.id = live.agent_id) COLLATE "C")::uuid AS agent_id,
+		max((SELECT c.id::text FROM contacts c WHERE c.org_id = live.org_id AND c.id = live.contact_id) COLLATE "C")::uuid AS contact_id,
+		max(state COLLATE "C") AS state, min(started_at) AS started_at, max(ended_at) AS ended_at, max(duration_s) AS duration_s,
+		bool_or(untrusted) AS untrusted, bool_or(disowned) AS disowned, max(reason) AS reason,
+		max(at) FILTER (WHERE summary <> '') AS summary_at,
+		(array_agg(recognition) FILTER (WHERE recognition IS NOT NULL))[1] AS recognition,
+		jsonb_object_agg(event, detail) FILTER (WHERE detail IS NOT NULL) AS details,
+		bool_or(arrived_at IS NOT NULL) AS arrived, bool_and(fenced) AS fenced
+	FROM live GROUP BY org_id, sid
+), written AS (
+	INSERT INTO interactions AS held (org_id, sid, kind, direction, from_address, to_address, party, contact_id, agent_id, status, state_rank,
+		started_at, ended_at, duration_s, trusted, disowned, reason, summary, summary_at, recognition, details)
+	SELECT m.org_id, m.sid, m.kind, m.direction, m.from_address, m.to_address, m.party,
+		coalesce(m.contact_id, CASE WHEN m.arrived THEN (known.ids ->> (m.org_id || m.party))::uuid END), m.agent_id,
+		substr(m.state, 4), left(m.state, 2)::smallint, m.started_at, m.ended_at, m.duration_s, NOT m.untrusted, m.disowned, m.reason,
+		CASE WHEN m.summary_at IS NULL THEN ''
+			ELSE (SELECT max(l.summary) FROM live l WHERE l.org_id = m.org_id AND l.sid = m.sid AND l.at = m.summary_at) END,
+		m.summary_at, m.recognition, coalesce(m.details, '{}')
+	FROM merged m, known
+	ORDER BY m.org_id, m.sid
+	ON CONFLICT (org_id, sid) DO UPDATE SET
+		kind = greatest(held.kind, excluded.kind),
+		direction = greatest(held.direction, excluded.direction),
+		from_address = greatest(held.from_address, excluded.from_address),
+		to_address = greatest(held.to_address, excluded.to_address),
+		party = greatest(held.party, excluded.party),
+		contact_id = CASE WHEN excluded.recognition IS NULL THEN coalesce(held.contact_id, excluded.contact_id)
+			ELSE coalesce(excluded.contact_id, held.contact_id) END,
+		agent_id = greatest(held.agent_id, excluded.agent_id),
+		status = CASE WHEN (excluded.state_rank, excluded.status COLLATE "C") > (held.state_rank, held.status) THEN excluded.status ELSE held.status END,
+		state_rank = greatest(held.state_rank, excluded.state_rank),
+		started_at = least(held.started_at, excluded.started_at),
+		ended_at = greatest(held.ended_at, excluded.ended_at),
+		duration_s = greatest(held.duration_s, excluded.duration_s),
+		trusted = held.trusted AND excluded.trusted,
+		disowned = held.disowned OR excluded.disowned,
+		reason = greatest(held.reason, excluded.reason),
+		summary = CASE WHEN held.summary_at IS NULL OR (excluded.summary_at, excluded.summary) > (held.summary_at, held.summary)
+			THEN excluded.summary ELSE held.summary END,
+		summary_at = greatest(held.summary_at, excluded.summary_at),
+		recognition = coalesce(held.recognition, excluded.recognition),
+		details = held.details || excluded.details
+	RETURNING org_id, sid, party, ended_at
 )
-INSERT INTO interactions AS held (org_id, sid, kind, direction, from_address, to_address, party, contact_id, agent_id, status, state_rank,
-	started_at, ended_at, duration_s, trusted, disowned, reason, summary, summary_at, recognition, details)
-SELECT l.org_id, l.sid, l.kind, l.direction, l.from_address, l.to_address, l.party,
-	coalesce(p.id, (SELECT c.id FROM contacts c WHERE c.org_id = l.org_id AND c.id = l.contact_id)),
-	(SELECT a.id FROM voice_agents a WHERE a.org_id = l.org_id AND a.id = l.agent_id),
-	l.status, l.state_rank, l.started_at, l.ended_at, l.duration_s, NOT l.untrusted, l.disowned, l.reason, l.summary,
-	CASE WHEN l.summary <> '' THEN l.at END, l.recognition,
-	CASE WHEN l.detail IS NULL THEN '{}'::jsonb ELSE jsonb_build_object(l.event, l.detail) END
-FROM live l LEFT JOIN people p ON p.org_id = l.org_id AND p.phone = l.party
-ORDER BY l.org_id, l.sid
-ON CONFLICT (org_id, sid) DO UPDATE SET
-	from_address = coalesce(nullif(held.from_address, ''), excluded.from_address),
-	to_address = coalesce(nullif(held.to_address, ''), excluded.to_address),
-	party = coalesce(held.party, excluded.party),
-	contact_id = coalesce(held.contact_id, excluded.contact_id),
-	agent_id = coalesce(held.agent_id, excluded.agent_id),
-	status = CASE WHEN excluded.state_rank > held.state_rank THEN excluded.status ELSE held.status END,
-	state_rank = greatest(held.state_rank, excluded.state_rank),
-	started_at = least(held.started_at, excluded.started_at),
-	ended_at = greatest(held.ended_at, excluded.ended_at),
-	duration_s = greatest(held.duration_s, excluded.duration_s),
-	trusted = held.trusted AND excluded.trusted,
-	disowned = held.disowned OR excluded.disowned,
-	reason = greatest(held.reason, excluded.reason),
-	summary = CASE WHEN (excluded.summary_at, excluded.summary) > (held.summary_at, held.summary) OR held.summary_at IS NULL
-		AND excluded.summary_at IS NOT NULL THEN excluded.summary ELSE held.summary END,
-	summary_at = greatest(held.summary_at, excluded.summary_at),
-	recognition = coalesce(held.recognition, excluded.recognition),
-	details = held.details || excluded.details`
+SELECT ringside_announce(org_id, array_agg(DISTINCT party)) FROM written
+WHERE ended_at IS NOT NULL AND party IS NOT NULL AND (org_id, sid) NOT IN (SELECT org_id, sid FROM merged WHERE fenced)
+GROUP BY org_id`
 
-// rounds splits a batch so that within one round every interaction and every party occurs once.
-// Almost always there is one round.
-func rounds(batch []*Event) [][]*Event {
-	var split [][]*Event
-	for len(batch) > 0 {
-		taken := map[string]bool{}
-		var round, rest []*Event
-		for _, e := range batch {
-			sid, party := string(e.OrgID)+" "+e.SID, string(e.OrgID)+" "+string(e.Party)
-			if taken[sid] || e.Party != "" && taken[party] {
-				rest = append(rest, e)
-				continue
-			}
-			taken[sid], taken[party] = true, true
-			round = append(round, e)
-		}
-		split, batch = append(split, round), rest
-	}
-	return split
-}
+// planOnceSQL makes Postgres keep its plan of applySQL. Left alone it plans anew for each length of
+// the arrays, which takes longer than a small batch itself.
+const planOnceSQL = `SELECT set_config('plan_cache_mode', 'force_generic_plan', true)`
 
-// apply writes a batch in one transaction and, unless parties repeat in it, one round trip. The
-// fence goes up before.
+// apply writes a batch in one transaction and one round trip. The fence goes up before.
 func apply(ctx context.Context, pool *pgxpool.Pool, fence contacts.Fence, batch []*Event) error {
 	shared := raise(ctx, fence, batch)
 	began := time.Now()
@@ -102,12 +115,11 @@ func apply(ctx context.Context, pool *pgxpool.Pool, fence contacts.Fence, batch 
 	// A pipeline without explicit BEGIN is one transaction up to its end.
 	var statements pgx.Batch
 	statements.Queue(postgres.FencedSQL, postgres.OnOff(shared))
-	for _, round := range rounds(batch) {
-		statements.Queue(applySQL, columns(round)...)
-	}
+	statements.Queue(planOnceSQL)
+	statements.Queue(applySQL, columns(distinct(batch))...)
 	err := pool.SendBatch(bounded, &statements).Close()
 	if err != nil || time.Since(began) > postgres.FencedCommit {
-		raise(ctx, fence, batch) // it may have been committed, or may yet be
+		raise(context.WithoutCancel(ctx), fence, batch) // it may have been committed, or may yet be
 	}
 	if err != nil {
 		return fmt.Errorf("write %d events: %w", len(batch), err)
@@ -130,64 +142,20 @@ func raise(ctx context.Context, fence contacts.Fence, batch []*Event) (shared bo
 	return shared && len(touched) > 0
 }
 
-// columns turns events into the arrays that applySQL unnests.
-func columns(events []*Event) []any {
-	n := len(events)
-	var (
-		orgs, sids, names, kinds, directions, froms, tos = make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-		parties, agents, people, sessions                = make([]*string, n), make([]*string, n), make([]*string, n), make([]*string, n)
-		statuses, reasons, summaries                     = make([]string, n), make([]string, n), make([]string, n)
-		recognitions, details, lines                     = make([]*string, n), make([]*string, n), make([]*string, n)
-		ranks                                            = make([]int, n)
-		durations                                        = make([]*int, n)
-		ats, starts                                      = make([]time.Time, n), make([]time.Time, n)
-		ends, arrivals                                   = make([]*time.Time, n), make([]*time.Time, n)
-		untrusted, disowned                              = make([]bool, n), make([]bool, n)
-	)
-	for i, e := range events {
-		orgs[i], sids[i], names[i], kinds[i], directions[i] = string(e.OrgID), e.SID, e.Name, e.Kind, e.Direction
-		froms[i], tos[i] = e.From, e.To
-		parties[i], agents[i], people[i] = optional(string(e.Party)), optional(e.AgentID), optional(e.ContactID)
-		statuses[i], ranks[i], reasons[i], summaries[i] = e.Status, Rank(e.Status), e.Reason, e.Summary
-		recognitions[i], details[i] = optional(string(e.Recognition)), optional(string(e.detail()))
-		untrusted[i], disowned[i] = e.Untrusted, e.Disowned
-		ats[i], starts[i] = e.At, e.StartedAt
-		if e.StartedAt.IsZero() {
-			starts[i] = e.At
-		}
-		if e.DurationS > 0 || Final(e.Status) {
-			durations[i] = &e.DurationS
-		}
-		if !e.EndedAt.IsZero() {
-			ends[i] = &e.EndedAt
-		} else if Final(e.Status) {
-			ends[i] = &e.At
-		}
-		if e.contacted() {
-			at := e.arrivedAt()
-			arrivals[i] = &at
-		}
-		if e.Transcript != nil {
-			sessions[i], lines[i] = &e.Transcript.SessionID, encoded(e.Transcript.Lines)
+// distinct leaves out what repeats within a batch: of the same event, the first delivery counts.
+func distinct(batch []*Event) []*Event {
+	type key struct {
+		org       org.ID
+		sid, name string
+	}
+	seen := make(map[key]bool, len(batch))
+	first := make([]*Event, 0, len(batch))
+	for _, e := range batch {
+		k := key{e.OrgID, e.SID, e.Name}
+		if !seen[k] {
+			seen[k] = true
+			first = append(first, e)
 		}
 	}
-	return []any{orgs, sids, names, ats, kinds, directions, froms, tos, parties, agents, people, statuses, ranks, starts, ends, durations,
-		untrusted, disowned, reasons, summaries, recognitions, details, arrivals, sessions, lines}
-}
-
-// optional returns nil, which Postgres reads as NULL, for an empty text.
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-func encoded(lines []Line) *string {
-	text, err := json.Marshal(lines)
-	if err != nil { // times and strings always marshal
-		return nil
-	}
-	s := string(text)
-	return &s
+	return first
 }

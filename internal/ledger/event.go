@@ -5,6 +5,8 @@
 // Applying an event is idempotent and independent of order: each is keyed by its Sid and name,
 // states are ranked and only rise, times are merged by least or greatest. Every permutation of a
 // call's events, with repeats, ends in the same rows (rule 15).
+//
+// Who a caller is and what an agent is told of earlier calls is read elsewhere: package recognize.
 package ledger
 
 import (
@@ -40,11 +42,13 @@ type Event struct {
 	// Untrusted and Disowned keep the interaction out of the contact's history.
 	Untrusted, Disowned bool
 	Reason              string
-	Summary             string
-	Recognition         json.RawMessage // the trace
-	Note                string          // what the agent noted
-	Detail              json.RawMessage // what no field holds, as an object
-	Transcript          *Transcript
+	Summary             string // the one of the latest event stays
+	// Recognition is the trace. Only the event that begins a call has one, and with it the contact
+	// that was found.
+	Recognition json.RawMessage
+	Note        string          // what the agent noted
+	Detail      json.RawMessage // what no field holds, as an object
+	Transcript  *Transcript
 }
 
 // Transcript is what was said in one relay session.
@@ -65,12 +69,14 @@ type Line struct {
 // same one stays. An unknown word ranks lowest.
 func Rank(status string) int {
 	switch status {
-	case "queued", "initiated":
+	case "queued":
 		return 1
-	case "ringing":
+	case "initiated":
 		return 2
-	case "in-progress":
+	case "ringing":
 		return 3
+	case "in-progress":
+		return 4
 	case "canceled":
 		return finalRank
 	case "failed":
@@ -114,12 +120,4 @@ func (e *Event) detail() json.RawMessage {
 		return e.Detail
 	}
 	return note
-}
-
-// arrivedAt is when the parties were last in contact, for last_contacted_at.
-func (e *Event) arrivedAt() time.Time {
-	if !e.EndedAt.IsZero() {
-		return e.EndedAt
-	}
-	return e.At
 }

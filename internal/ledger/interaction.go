@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"ringside/internal/org"
@@ -29,11 +30,21 @@ func Find(ctx context.Context, pool *pgxpool.Pool, id org.ID, sid string) (Inter
 	err := pool.QueryRow(ctx, `
 		SELECT status, coalesce(contact_id::text, ''), started_at, ended_at, summary FROM interactions
 		WHERE org_id = $1::text::uuid AND sid = $2`, id, sid).Scan(&i.Status, &i.ContactID, &i.StartedAt, &i.EndedAt, &i.Summary)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Interaction{}, problem.NotFound("There is no call or message %s.", sid)
+	if missing(err) {
+		return Interaction{}, problem.NotFound("There is no call or message %q.", sid)
 	}
 	if err != nil {
 		return Interaction{}, fmt.Errorf("read interaction: %w", err)
 	}
 	return i, nil
+}
+
+// missing reports whether there is no such row: none was found, or none can be, since the key is
+// a text that Postgres cannot read (SQLSTATE 22P02, as an id) or hold (22021, at all).
+func missing(err error) bool {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return true
+	}
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pgErr.Code == "22P02" || pgErr.Code == "22021")
 }

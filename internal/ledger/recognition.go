@@ -3,10 +3,8 @@ package ledger
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"ringside/internal/org"
@@ -19,8 +17,8 @@ func Recognition(ctx context.Context, pool *pgxpool.Pool, id org.ID, sid string)
 	var trace json.RawMessage
 	err := pool.QueryRow(ctx, `
 		SELECT recognition FROM interactions WHERE org_id = $1::text::uuid AND sid = $2 AND recognition IS NOT NULL`, id, sid).Scan(&trace)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, problem.NotFound("There is no recognition of a call %s.", sid)
+	if missing(err) {
+		return nil, problem.NotFound("There is no recognition of a call %q.", sid)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read recognition: %w", err)

@@ -15,12 +15,8 @@ import (
 	"ringside/internal/problem"
 )
 
-// Bounds of the recorder.
+// Times of the recorder.
 const (
-	maxBatch = 256
-	// maxWaiting bounds the events of each kind that wait for Postgres in memory. Past it an event
-	// that somebody waits for is refused, and one that nobody waits for is dropped and counted.
-	maxWaiting = 20_000
 	// paceLater spaces out batches that hold nothing but events nobody waits for: a flood of calls
 	// that begin must not keep Postgres from what has to be durable.
 	paceLater = 200 * time.Millisecond
@@ -37,37 +33,38 @@ type Recorder struct {
 	fence contacts.Fence
 	log   *slog.Logger
 
-	mu     sync.Mutex
-	urgent []*pending // somebody waits for them
-	later  []*pending // nobody does
-	closed bool
+	// alive ends when nobody waits for Close any longer: what is not written then never will be.
+	alive  context.Context
+	giveUp context.CancelFunc
 	wake   chan struct{}
 	done   chan struct{}
 
-	written, dropped, refused atomic.Int64
-}
+	mu      sync.Mutex
+	urgent  queue // somebody waits for them
+	later   queue // nobody does
+	writing int   // events that were taken from the queues and are not settled yet
+	closed  bool
 
-type pending struct {
-	event *Event
-	// result receives the outcome once; nil for an event that nobody waits for.
-	result chan error
+	written, dropped, refused atomic.Int64
 }
 
 // NewRecorder returns a recorder and starts its writer; [Recorder.Close] ends it.
 func NewRecorder(pool *pgxpool.Pool, fence contacts.Fence, log *slog.Logger) *Recorder {
 	r := &Recorder{pool: pool, fence: fence, log: log, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	r.alive, r.giveUp = context.WithCancel(context.Background())
 	go r.run()
 	return r
 }
 
 // Record writes an event and returns once it is committed: nil means durable. If ctx ends first
 // the event is not acknowledged, but may still be written; since applying it twice changes nothing,
-// the sender may repeat it.
+// the sender may repeat it. It is also not acknowledged if too many wait or the recorder is closed:
+// these are unavailable problems. Any other error is Postgres refusing the event for what it is.
 func (r *Recorder) Record(ctx context.Context, e *Event) error {
-	p := &pending{event: e, result: make(chan error, 1)}
+	p := &pending{event: e, bytes: e.size(), result: make(chan error, 1)}
 	if !r.enqueue(p) {
 		r.refused.Add(1)
-		return problem.New(problem.CodeUnavailable, "Too many events are waiting for the database. Send this again in a moment.")
+		return problem.New(problem.CodeUnavailable, "No more events can wait for the database just now. Send this again in a moment.")
 	}
 	select {
 	case err := <-p.result:
@@ -77,52 +74,62 @@ func (r *Recorder) Record(ctx context.Context, e *Event) error {
 	}
 }
 
-// Later writes an event when it can. It never blocks; past its bounds the event is dropped and
-// counted, which only the record of a call that is still running can be.
+// Later writes an event when it can, and never blocks. Past the recorder's bounds the event is
+// dropped and counted. It is for what nobody is promised: the event that ends a call goes through
+// [Recorder.Record].
 func (r *Recorder) Later(e *Event) {
-	if !r.enqueue(&pending{event: e}) {
+	if !r.enqueue(&pending{event: e, bytes: e.size()}) {
 		r.dropped.Add(1)
 	}
 }
 
-// Stats are the recorder's counters since it started, and how many events wait now.
+// Stats are the recorder's counters since it started, and how many events are not written yet.
 type Stats struct{ Written, Dropped, Refused, Waiting int64 }
 
 // Stats returns the counters.
 func (r *Recorder) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return Stats{Written: r.written.Load(), Dropped: r.dropped.Load(), Refused: r.refused.Load(), Waiting: int64(len(r.urgent) + len(r.later))}
+	return Stats{Written: r.written.Load(), Dropped: r.dropped.Load(), Refused: r.refused.Load(),
+		Waiting: int64(len(r.urgent.events) + len(r.later.events) + r.writing)}
 }
 
-// Close writes what waits, as long as ctx allows, and ends the writer. What cannot be written is
-// counted as dropped and logged.
+// Close takes no more events, writes those that wait, and ends the writer. Postgres may be away and
+// come back as long as ctx allows; what is not written then is dropped, counted and logged, and the
+// error is ctx's. It returns when the writer has ended; closing again does no harm.
 func (r *Recorder) Close(ctx context.Context) error {
 	r.mu.Lock()
 	r.closed = true
 	r.mu.Unlock()
 	r.signal()
+	defer r.giveUp()
 	select {
 	case <-r.done:
 		return nil
 	case <-ctx.Done():
-		r.log.Error("events were still waiting for Postgres at the end", "waiting", r.Stats().Waiting)
-		return ctx.Err()
 	}
+	before := r.dropped.Load()
+	r.giveUp()
+	<-r.done
+	lost := r.dropped.Load() - before
+	if lost == 0 {
+		return nil
+	}
+	r.log.Error("events were still waiting for Postgres at the end and are lost", "events", lost)
+	return ctx.Err()
 }
 
 func (r *Recorder) enqueue(p *pending) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	queue := &r.later
+	q := &r.later
 	if p.result != nil {
-		queue = &r.urgent
+		q = &r.urgent
 	}
-	if r.closed || len(*queue) >= maxWaiting {
+	if r.closed || !q.push(p) {
 		return false
 	}
-	*queue = append(*queue, p)
-	if p.result != nil || len(r.later) == 1 {
+	if p.result != nil || len(q.events) == 1 {
 		r.signal()
 	}
 	return true
@@ -158,7 +165,7 @@ func (r *Recorder) run() {
 // sleep waits for an event, or until the next unhurried batch is due.
 func (r *Recorder) sleep(lastLater time.Time) {
 	r.mu.Lock()
-	waiting := len(r.later) > 0
+	waiting := len(r.later.events) > 0
 	r.mu.Unlock()
 	if !waiting {
 		<-r.wake
@@ -177,59 +184,53 @@ func (r *Recorder) sleep(lastLater time.Time) {
 func (r *Recorder) take(laterDue bool) (batch []*pending, closed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	batch = drain(&r.urgent, batch)
+	batch = r.urgent.moveTo(nil)
 	if len(batch) > 0 || laterDue || r.closed {
-		batch = drain(&r.later, batch)
+		batch = r.later.moveTo(batch)
 	}
+	r.writing = len(batch)
 	return batch, r.closed
 }
 
-// drain moves events from the head of a queue to a batch until it is full.
-func drain(queue *[]*pending, batch []*pending) []*pending {
-	n := min(len(*queue), maxBatch-len(batch))
-	batch = append(batch, (*queue)[:n]...)
-	clear((*queue)[:n])
-	*queue = (*queue)[n:]
-	return batch
-}
-
-// write writes a batch, again and again while Postgres is away. An event that Postgres refuses for
-// what it is, is set aside by itself, so that it cannot hold up the others.
+// write writes a batch, again and again while Postgres is away. A batch that Postgres refuses for
+// what is in it is halved until the event at fault is by itself, so that it cannot hold up the others.
 func (r *Recorder) write(batch []*pending) {
-	for wait := retryMin; ; wait = min(2*wait, retryMax) {
+	refusals, wait := 0, retryMin
+	for {
+		if r.alive.Err() != nil {
+			r.drop(batch, problem.New(problem.CodeUnavailable, "This sidecar stopped before the database confirmed this. Send it again."))
+			return
+		}
 		err := r.try(batch)
 		switch {
 		case err == nil:
 			r.written.Add(int64(len(batch)))
-			answer(batch, nil)
-			return
-		case refusedData(err) && len(batch) > 1:
-			for i := range batch {
-				r.write(batch[i : i+1])
+			r.settle(batch, nil)
+			if wait > retryMin {
+				r.log.Info("events are written again", "events", len(batch))
 			}
 			return
-		case refusedData(err):
-			r.dropped.Add(1)
-			r.log.Error("Postgres refused an event; it is dropped", "sid", batch[0].event.SID, "event", batch[0].event.Name, "error", err)
-			answer(batch, err)
+		case refusedData(err) && len(batch) > 1:
+			r.write(batch[:len(batch)/2])
+			r.write(batch[len(batch)/2:])
 			return
+		case refusedData(err) && refusals > 0:
+			r.log.Error("Postgres refused an event; it is dropped", "sid", batch[0].event.SID, "event", batch[0].event.Name, "error", err)
+			r.drop(batch, err)
+			return
+		case refusedData(err): // a row that it refers to may have gone in this very moment: once more
+			refusals++
+			continue
 		}
 		if wait == retryMin {
 			r.log.Warn("events cannot be written and wait in memory", "events", len(batch), "error", err)
 		}
-		if r.isClosed() {
-			r.dropped.Add(int64(len(batch)))
-			answer(batch, err)
-			return
+		select {
+		case <-time.After(wait):
+			wait = min(2*wait, retryMax)
+		case <-r.alive.Done():
 		}
-		time.Sleep(wait)
 	}
-}
-
-func (r *Recorder) isClosed() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.closed
 }
 
 func (r *Recorder) try(batch []*pending) error {
@@ -237,10 +238,19 @@ func (r *Recorder) try(batch []*pending) error {
 	for i, p := range batch {
 		events[i] = p.event
 	}
-	return apply(context.Background(), r.pool, r.fence, events)
+	return apply(r.alive, r.pool, r.fence, events)
 }
 
-func answer(batch []*pending, err error) {
+func (r *Recorder) drop(batch []*pending, err error) {
+	r.dropped.Add(int64(len(batch)))
+	r.settle(batch, err)
+}
+
+// settle takes events off the count of those that wait, and tells whoever waits for them.
+func (r *Recorder) settle(batch []*pending, err error) {
+	r.mu.Lock()
+	r.writing -= len(batch)
+	r.mu.Unlock()
 	for _, p := range batch {
 		if p.result != nil {
 			p.result <- err
@@ -248,9 +258,14 @@ func answer(batch []*pending, err error) {
 	}
 }
 
-// refusedData reports whether Postgres refused the data itself (SQLSTATE classes 21, 22 and 23),
-// which no repetition will change.
+// refusedData reports whether Postgres refused the data itself (SQLSTATE classes 22, bad values, 23,
+// constraints, and 54, too long or too deep), which no repetition will change. Anything else is
+// taken for a database that is away or not ready, however long: what is kept can still be written.
 func refusedData(err error) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && len(pgErr.Code) == 5 && (pgErr.Code[:2] == "21" || pgErr.Code[:2] == "22" || pgErr.Code[:2] == "23")
+	if !ok || len(pgErr.Code) != 5 {
+		return false
+	}
+	class := pgErr.Code[:2]
+	return class == "22" || class == "23" || class == "54"
 }

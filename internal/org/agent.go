@@ -2,11 +2,11 @@ package org
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -66,7 +66,7 @@ func (s *Store) CreateAgent(ctx context.Context, a Agent) (Agent, error) {
 		a.MinAttestation, string(a.FallbackNumber), a.Apology, a.KeepTranscript, a.RelaySettings).Scan(&a.ID)
 	switch {
 	case violates(err, "voice_agents_org_id_fkey") || invalidText(err):
-		return Agent{}, problem.NotFound("There is no organisation %s; `ringside org list` shows those there are.", a.OrgID)
+		return Agent{}, noOrg(a.OrgID)
 	case err != nil:
 		return Agent{}, fmt.Errorf("create voice agent: %w", err)
 	}
@@ -75,51 +75,82 @@ func (s *Store) CreateAgent(ctx context.Context, a Agent) (Agent, error) {
 
 func (a *Agent) check() error {
 	a.Name = strings.TrimSpace(a.Name)
-	u, urlErr := url.Parse(a.RuntimeURL)
+	if err := checkName(a.Name, "A voice agent needs a name."); err != nil {
+		return err
+	}
+	if err := a.checkTexts(); err != nil {
+		return err
+	}
 	switch {
-	case a.Name == "":
-		return problem.Invalid("name", "A voice agent needs a name.")
-	case len([]rune(a.Greeting)) > 2000 || len([]rune(a.UnknownGreeting)) > 2000:
-		return problem.Invalid("greeting", "A greeting is longer than 2000 characters.")
 	case !languageTag.MatchString(a.Language):
 		return problem.Invalid("language", "%q is not a language tag: write it like en-US or es-ES.", a.Language)
 	case a.Transport == "stream":
 		return problem.Invalid("transport", "Media Streams are not available in this version; use conversationrelay.")
 	case a.Transport != TransportRelay:
 		return problem.Invalid("transport", "%q is not a transport; use conversationrelay.", a.Transport)
-	case urlErr != nil || u.Host == "" || u.Scheme != "ws" && u.Scheme != "wss":
-		return problem.Invalid("runtime_url", "%q is not a WebSocket address: write it like wss://agent.example.com/socket.", a.RuntimeURL)
 	case a.MinAttestation != "" && a.MinAttestation != "A" && a.MinAttestation != "B" && a.MinAttestation != "C":
 		return problem.Invalid("min_attestation", "%q is not an attestation level; use A, B or C, or leave it out.", a.MinAttestation)
 	case strings.ContainsAny(a.RuntimeSecret, "\r\n"):
 		return problem.Invalid("runtime_secret", "The secret has a line break in it; it must be one line.")
 	}
+	if _, ok := phone.Strict(string(a.FallbackNumber)); !ok && a.FallbackNumber != "" {
+		return problem.Invalid("fallback_number", "%q is not a phone number in E.164: write it like +12125550123.", string(a.FallbackNumber))
+	}
+	return a.checkRuntimeURL()
+}
+
+// checkTexts holds what is said and sent to the database's limits, in characters.
+func (a *Agent) checkTexts() error {
+	for _, t := range []struct {
+		field, text string
+		limit       int
+	}{
+		{"greeting", a.Greeting, 2000},
+		{"unknown_greeting", a.UnknownGreeting, 2000},
+		{"apology", a.Apology, 1000},
+		{"runtime_secret", a.RuntimeSecret, 1000},
+		{"runtime_url", a.RuntimeURL, 2000},
+	} {
+		if utf8.RuneCountInString(t.text) > t.limit {
+			return problem.Invalid(t.field, "The text is longer than %d characters.", t.limit)
+		}
+		if err := storable(t.field, t.text); err != nil {
+			return err
+		}
+	}
+	for name, value := range a.RelaySettings {
+		if err := storable("relay_settings", name+value); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
-// SetRuntimeURL changes where an agent's runtime is reached.
-func (s *Store) SetRuntimeURL(ctx context.Context, agentID, runtimeURL string) error {
-	tag, err := s.pool.Exec(ctx, `UPDATE voice_agents SET runtime_url = $2 WHERE id = $1::text::uuid`, agentID, runtimeURL)
-	if err != nil {
-		return fmt.Errorf("set runtime URL of voice agent %s: %w", agentID, err)
+// checkRuntimeURL refuses, before a caller is on the line, what cannot be dialled.
+func (a *Agent) checkRuntimeURL() error {
+	u, err := url.Parse(a.RuntimeURL)
+	switch {
+	case err != nil || u.Hostname() == "" || u.Scheme != "ws" && u.Scheme != "wss":
+		return problem.Invalid("runtime_url", "%q is not a WebSocket address: write it like wss://agent.example.com/socket.", a.RuntimeURL)
+	case u.User != nil: // not shown: it holds a password
+		return problem.Invalid("runtime_url", "A WebSocket address has no user and password in it; give the runtime a secret instead, which is sent as a bearer token.")
 	}
-	if tag.RowsAffected() == 0 {
-		return problem.NotFound("There is no voice agent %s.", agentID)
-	}
+	a.RuntimeURL = u.String() // with the scheme in lower case
 	return nil
 }
 
 // Agents returns an organisation's voice agents, the oldest first.
 func (s *Store) Agents(ctx context.Context, id ID) ([]Agent, error) {
-	rows, err := s.pool.Query(ctx, `SELECT `+agentColumns+` FROM voice_agents a WHERE a.org_id = $1::text::uuid ORDER BY created_at, id`, id)
-	if err != nil {
-		return nil, fmt.Errorf("list voice agents: %w", err)
-	}
+	// What Query reports, the rows report again.
+	rows, _ := s.pool.Query(ctx, `SELECT `+agentColumns+` FROM voice_agents a WHERE a.org_id = $1::text::uuid ORDER BY created_at, id`, id)
 	agents, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a Agent, err error) {
 		err = row.Scan(a.targets()...)
 		return a, err
 	})
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+	switch {
+	case invalidText(err):
+		return nil, noOrg(id)
+	case err != nil:
 		return nil, fmt.Errorf("list voice agents: %w", err)
 	}
 	return agents, nil

@@ -29,8 +29,8 @@ type Key struct {
 // keeps only its SHA-256 (the key has 256 random bits, so no slow hash is needed).
 func (s *Store) CreateKey(ctx context.Context, id ID, name string) (k Key, plain string, err error) {
 	name = strings.TrimSpace(name)
-	if name == "" {
-		return Key{}, "", problem.Invalid("name", "A key needs a name that says who uses it.")
+	if err := checkName(name, "A key needs a name that says who uses it."); err != nil {
+		return Key{}, "", err
 	}
 	random := make([]byte, 32)
 	_, _ = rand.Read(random) // never fails: crypto/rand
@@ -42,7 +42,7 @@ func (s *Store) CreateKey(ctx context.Context, id ID, name string) (k Key, plain
 		id, name, hash[:]).Scan(&k.ID, &k.Scopes)
 	switch {
 	case violates(err, "api_keys_org_id_fkey") || invalidText(err):
-		return Key{}, "", problem.NotFound("There is no organisation %s; `ringside org list` shows those there are.", id)
+		return Key{}, "", noOrg(id)
 	case err != nil:
 		return Key{}, "", fmt.Errorf("create key: %w", err)
 	}

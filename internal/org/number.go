@@ -27,6 +27,12 @@ var accountSID = regexp.MustCompile(`^AC[0-9a-fA-F]{32}$`)
 // account that owns the number (an account that is known already gets the new token). Number and
 // account must both be the organisation's own.
 func (s *Store) AddNumber(ctx context.Context, n Number, authToken string) (Number, error) {
+	if _, ok := phone.Strict(string(n.Phone)); !ok {
+		return Number{}, problem.Invalid("phone", "%q is not a phone number in E.164: write it like +12125550199.", string(n.Phone))
+	}
+	if err := storable("auth_token", authToken); err != nil {
+		return Number{}, err
+	}
 	switch {
 	case !accountSID.MatchString(n.AccountSID):
 		return Number{}, problem.Invalid("account_sid", "%q is not a Twilio account SID: it is AC and 32 hexadecimal digits, on the first page of the Twilio console.", n.AccountSID)
@@ -52,13 +58,13 @@ func (s *Store) AddNumber(ctx context.Context, n Number, authToken string) (Numb
 	case err == nil:
 		return n, nil
 	case violates(err, "twilio_accounts_org_id_fkey"):
-		return Number{}, problem.NotFound("There is no organisation %s; `ringside org list` shows those there are.", n.OrgID)
+		return Number{}, noOrg(n.OrgID)
 	case violates(err, "phone_numbers_org_id_agent_id_fkey"):
 		return Number{}, problem.NotFound("The organisation has no voice agent %s; `ringside agent list --org %s` shows those there are.", n.AgentID, n.OrgID)
 	case violates(err, "phone_numbers_phone_key"):
 		return Number{}, problem.New(problem.CodeConflict, "The number %s is already connected to a voice agent.", n.Phone)
 	case invalidText(err):
-		return Number{}, problem.Invalid("org", "An id is malformed: ids look like 6f1c2f0e-8a49-4c1e-9d0a-3b1d1b7a2c11.")
+		return Number{}, problem.New(problem.CodeInvalid, "The id of the organisation or of the voice agent is malformed: ids look like 6f1c2f0e-8a49-4c1e-9d0a-3b1d1b7a2c11.")
 	}
 	if p, ok := errors.AsType[*problem.Error](err); ok {
 		return Number{}, p

@@ -9,7 +9,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -43,15 +45,14 @@ func NewStore(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
 func (s *Store) CreateOrg(ctx context.Context, o Org) (Org, error) {
 	o.Name = strings.TrimSpace(o.Name)
 	o.Country = strings.ToUpper(strings.TrimSpace(o.Country))
+	if err := checkName(o.Name, "An organisation needs a name."); err != nil {
+		return Org{}, err
+	}
 	switch {
-	case o.Name == "":
-		return Org{}, problem.Invalid("name", "An organisation needs a name.")
-	case len([]rune(o.Name)) > 200:
-		return Org{}, problem.Invalid("name", "The name is longer than 200 characters.")
 	case !phone.ValidCountry(o.Country):
 		return Org{}, problem.Invalid("country", "%q is not a country: give its two-letter ISO code, such as US, GB or DE.", o.Country)
-	case o.ContactLimit != nil && *o.ContactLimit < 0:
-		return Org{}, problem.Invalid("contact_limit", "The contact limit cannot be negative; leave it out for no limit.")
+	case o.ContactLimit != nil && (*o.ContactLimit < 0 || *o.ContactLimit > math.MaxInt32):
+		return Org{}, problem.Invalid("contact_limit", "The contact limit is a number from 0 to %d; leave it out for no limit.", math.MaxInt32)
 	}
 	err := s.pool.QueryRow(ctx,
 		`INSERT INTO orgs (name, country, contact_limit) VALUES ($1, $2, $3) RETURNING id::text`,
@@ -68,7 +69,7 @@ func (s *Store) Org(ctx context.Context, id ID) (Org, error) {
 	err := s.pool.QueryRow(ctx, `SELECT name, country, contact_limit FROM orgs WHERE id = $1::text::uuid`, id).
 		Scan(&o.Name, &o.Country, &o.ContactLimit)
 	if errors.Is(err, pgx.ErrNoRows) || invalidText(err) {
-		return Org{}, problem.NotFound("There is no organisation %s; `ringside org list` shows those there are.", id)
+		return Org{}, noOrg(id)
 	}
 	if err != nil {
 		return Org{}, fmt.Errorf("read organisation %s: %w", id, err)
@@ -78,10 +79,8 @@ func (s *Store) Org(ctx context.Context, id ID) (Org, error) {
 
 // Orgs returns every organisation, the oldest first.
 func (s *Store) Orgs(ctx context.Context) ([]Org, error) {
-	rows, err := s.pool.Query(ctx, `SELECT id::text, name, country, contact_limit FROM orgs ORDER BY created_at, id`)
-	if err != nil {
-		return nil, fmt.Errorf("list organisations: %w", err)
-	}
+	// What Query reports, the rows report again.
+	rows, _ := s.pool.Query(ctx, `SELECT id::text, name, country, contact_limit FROM orgs ORDER BY created_at, id`)
 	orgs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (o Org, err error) {
 		err = row.Scan(&o.ID, &o.Name, &o.Country, &o.ContactLimit)
 		return o, err
@@ -94,20 +93,55 @@ func (s *Store) Orgs(ctx context.Context) ([]Org, error) {
 
 // Delete removes an organisation and everything that belongs to it. There is no way back.
 func (s *Store) Delete(ctx context.Context, id ID) error {
-	batch := &pgx.Batch{}
+	deleted := false
+	batch := &pgx.Batch{} // without BEGIN, one transaction
+	// Numbers go first: Postgres refuses to remove an agent or account that a number refers to,
+	// also where all of them are about to go.
 	batch.Queue(`DELETE FROM phone_numbers WHERE org_id = $1::text::uuid`, id)
-	batch.Queue(`DELETE FROM orgs WHERE id = $1::text::uuid`, id)
-	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
+	batch.Queue(`DELETE FROM orgs WHERE id = $1::text::uuid`, id).Exec(func(tag pgconn.CommandTag) error {
+		deleted = tag.RowsAffected() > 0
+		return nil
+	})
+	err := s.pool.SendBatch(ctx, batch).Close()
+	switch {
+	case invalidText(err) || err == nil && !deleted:
+		return noOrg(id)
+	case err != nil:
 		return fmt.Errorf("delete organisation %s: %w", id, err)
 	}
 	return nil
 }
 
+func noOrg(id ID) error {
+	return problem.NotFound("There is no organisation %s; `ringside org list` shows those there are.", id)
+}
+
+// maxName is the longest name of anything here, in characters. The database holds the same.
+const maxName = 200
+
+func checkName(name, missing string) error {
+	switch {
+	case name == "":
+		return problem.Invalid("name", "%s", missing)
+	case utf8.RuneCountInString(name) > maxName:
+		return problem.Invalid("name", "The name is longer than %d characters.", maxName)
+	}
+	return storable("name", name)
+}
+
+// storable refuses a text that Postgres cannot hold, as the named field's.
+func storable(field, text string) error {
+	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+		return problem.Invalid(field, "The text cannot be stored: it is not valid UTF-8, or holds a NUL character.")
+	}
+	return nil
+}
+
 // invalidText reports whether Postgres refused a text as a value of its type, as it does with an
-// id that is no UUID: no such row can exist.
+// id that is no UUID, or as a text at all: no such row can exist.
 func invalidText(err error) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pgErr.Code == "22P02"
+	return ok && (pgErr.Code == "22P02" || pgErr.Code == "22021")
 }
 
 // violates reports whether err is a violation of the named constraint.

@@ -3,7 +3,6 @@ package org
 import (
 	"context"
 	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,8 +36,10 @@ type Switchboard struct {
 	pool  *pgxpool.Pool
 	state atomic.Pointer[state]
 
-	mu       sync.Mutex // one load at a time
-	lastLoad time.Time  // start of the last load; under mu
+	// turn is taken by whoever loads: one load at a time. A channel, since nobody on the webhook
+	// path may wait for it without end.
+	turn     chan struct{}
+	lastLoad time.Time // start of the last load; whoever has the turn may touch it
 }
 
 type state struct {
@@ -47,23 +48,40 @@ type state struct {
 	list     []*Account
 }
 
-// missInterval bounds how often an unknown number or account makes the switchboard look again: a
-// flood of forged requests must not become a flood of queries.
-const missInterval = time.Second
+const (
+	// missInterval bounds how often an unknown number or account makes the switchboard look again:
+	// a flood of forged requests must not become a flood of queries.
+	missInterval = time.Second
+	// missPatience bounds how long such a request waits for it, also while Postgres hangs.
+	missPatience = 500 * time.Millisecond
+)
 
 // NewSwitchboard returns an empty switchboard; call Load before the first request.
 func NewSwitchboard(pool *pgxpool.Pool) *Switchboard {
-	s := &Switchboard{pool: pool}
+	s := &Switchboard{pool: pool, turn: make(chan struct{}, 1)}
 	s.state.Store(&state{})
 	return s
 }
 
 // Load replaces the state by what Postgres holds now. On an error the old state stays.
 func (s *Switchboard) Load(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	if !s.takeTurn(ctx) {
+		return fmt.Errorf("load phone numbers and accounts: wait for the load before: %w", ctx.Err())
+	}
+	defer s.passTurn()
 	return s.load(ctx)
 }
+
+func (s *Switchboard) takeTurn(ctx context.Context) bool {
+	select {
+	case s.turn <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (s *Switchboard) passTurn() { <-s.turn }
 
 func (s *Switchboard) load(ctx context.Context) error {
 	s.lastLoad = time.Now()
@@ -133,13 +151,16 @@ func (s *Switchboard) Owns(id ID, n phone.Number) bool {
 	return r != nil && r.Org.ID == id
 }
 
-// loadAfterMiss looks again for what may have been set up a moment ago. Waiting for it is bounded
-// by ctx; a failed load leaves the state as it is, and the miss stands.
+// loadAfterMiss looks again for what may have been set up a moment ago, or waits for the load that
+// is under way. A failed load leaves the state as it is, and the miss stands.
 func (s *Switchboard) loadAfterMiss(ctx context.Context) {
-	if !s.mu.TryLock() { // somebody is loading: their result is as good
+	// Others wait for this load too: it goes on if the one request does not.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), missPatience)
+	defer cancel()
+	if !s.takeTurn(ctx) {
 		return
 	}
-	defer s.mu.Unlock()
+	defer s.passTurn()
 	if time.Since(s.lastLoad) < missInterval {
 		return
 	}
