@@ -1,9 +1,10 @@
 package voice
 
 import (
+	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
-	"strconv"
 	"time"
 
 	"ringside/internal/ledger"
@@ -28,16 +29,21 @@ func (s *Service) inbound(r *http.Request, req *request) reply {
 		return reply{twiml: notInService(), outcome: "not_in_service"}
 	}
 	sid := req.form.Text("CallSid")
-	if sid == "" || len(sid) > 64 {
-		s.Log.Error("Twilio sent a call without a usable CallSid", "path", req.path)
+	if !usableSID(sid) {
+		if s.notice.due("no CallSid") {
+			s.Log.Error("Twilio sent a call without a usable CallSid; the caller hears the apology", "path", req.path)
+		}
 		return s.apology(r, req)
 	}
 	call := recognize.Call{SID: sid, Org: route.Org, Agent: route.Agent, Party: phone.Classify(ends.theirs()),
 		Attestation: req.form.Text("StirVerstat"), At: req.arrived}
 	call.Own = call.Party.Class == phone.ClassNumber && s.Lines.Owns(route.Org.ID, call.Party.Number)
 	d := s.Recognizer.Decide(r.Context(), call)
-	d.Answer = s.connect(route.Agent, d.CallSID, 0, d.Trusted, d.Greeting)
+	d.Answer = s.connect(route.Agent, sid, action{unverified: !d.Trusted}, d.Greeting)
 	held := s.Calls.Claim(r.Context(), d)
+	if len(held.Answer) == 0 { // rubbish in Redis is no answer (rule 18)
+		held = d
+	}
 	if held == d {
 		s.observe(d, time.Since(req.arrived))
 		s.Recorder.Later(began(d, ends))
@@ -45,10 +51,16 @@ func (s *Service) inbound(r *http.Request, req *request) reply {
 	return reply{twiml: held.Answer, outcome: "answered"}
 }
 
+// usableSID reports whether a call can be told from others by its Sid.
+func usableSID(sid string) bool { return sid != "" && len(sid) <= maxSID }
+
 // observe counts a new decision.
 func (s *Service) observe(d *recognize.Decision, took time.Duration) {
 	s.Metrics.Recognitions.WithLabelValues(string(d.Trace.Rule)).Inc()
 	s.Metrics.RecognizeTime.Observe(took.Seconds())
+	if !s.Log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
 	s.Log.Debug("decided who is calling", "call_sid", d.CallSID, "caller", d.Number, "rule", d.Trace.Rule, "micros", d.Trace.TookMicros)
 }
 
@@ -57,22 +69,17 @@ func began(d *recognize.Decision, ends parties) *ledger.Event {
 	trace, _ := json.Marshal(d.Trace)
 	return &ledger.Event{OrgID: d.OrgID, SID: d.CallSID, Name: "voice", At: d.At, Kind: "call", Direction: ends.direction,
 		From: ends.from(), To: ends.to(), Party: d.Number, AgentID: d.AgentID, ContactID: d.ContactID,
-		Status: ends.form.Text("CallStatus"), StartedAt: d.At, Untrusted: !d.Trusted, Recognition: trace}
+		Status: bounded(ends.form.Text("CallStatus"), maxWord), StartedAt: d.At, Untrusted: !d.Trusted, Recognition: trace}
 }
 
-// connect renders the answer that hands the call to the agent. attempt counts the connections of
-// this call, from 0; only the first greets.
-func (s *Service) connect(a *org.Agent, callSID string, attempt int, trusted bool, greeting string) []byte {
-	action := s.PublicURL.Webhook(pathAfter)
-	if attempt > 0 {
-		action += "?attempt=" + strconv.Itoa(attempt)
-	}
+// connect renders the answer that hands the call to the agent.
+func (s *Service) connect(agent *org.Agent, callSID string, a action, greeting string) []byte {
 	var d twilio.Document
-	d.Connect(action, twilio.Relay{
+	d.Connect(s.actionURL(a), twilio.Relay{
 		URL:             s.PublicURL.Socket(pathRelay),
 		WelcomeGreeting: greeting,
-		Attributes:      twilio.RelaySettings(a.RelaySettings).Attributes(a.Language),
-		Parameters:      []twilio.Parameter{{Name: tokenParameter, Value: s.token(callSID, attempt, trusted)}},
+		Attributes:      twilio.RelaySettings(agent.RelaySettings).Attributes(agent.Language),
+		Parameters:      []twilio.Parameter{{Name: tokenParameter, Value: s.token(callSID, a)}},
 	})
 	return d.Bytes()
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"ringside/internal/ledger"
-	"ringside/internal/org"
 	"ringside/internal/phone"
 	"ringside/internal/twilio"
 )
@@ -29,12 +28,17 @@ func (s *Service) status(r *http.Request, req *request) reply {
 	e.Name = "status:" + e.Status
 	e.At = timestamp(req)
 	if ledger.Final(e.Status) {
-		e.EndedAt = e.At
-		e.DurationS = seconds(req.form.Get("CallDuration"))
-		e.StartedAt = e.At.Add(-time.Duration(e.DurationS) * time.Second)
+		ended(e, seconds(req.form.Get("CallDuration")))
 	}
 	e.Detail = details(req.form, "SipResponseCode", "AnsweredBy", "ErrorCode", "ErrorMessage", "CallerName", "ForwardedFrom", "RecordingUrl")
 	return s.durable(r.Context(), e)
+}
+
+// ended completes the event of a call that ended when the event happened, after a time in seconds.
+func ended(e *ledger.Event, duration int) {
+	e.EndedAt = e.At
+	e.DurationS = duration
+	e.StartedAt = e.At.Add(-time.Duration(duration) * time.Second)
 }
 
 // after takes the request that Twilio makes when a session has ended, and says what comes next: a
@@ -45,12 +49,13 @@ func (s *Service) after(r *http.Request, req *request) reply {
 		return reject
 	}
 	session := req.form.Text("SessionStatus")
-	e.Name = "after:" + bounded(req.form.Text("SessionId")) + ":" + session
+	e.Name = "after:" + bounded(req.form.Text("SessionId"), maxSID) + ":" + bounded(session, maxWord)
 	e.At = req.arrived
 	e.Detail = details(req.form, "SessionStatus", "SessionDuration", "HandoffData", "ErrorCode", "ErrorMessage")
-	if ledger.Final(e.Status) {
-		e.EndedAt = e.At
-		e.DurationS = seconds(req.form.Get("SessionDuration"))
+	if ledger.Final(e.Status) || session == "completed" {
+		if ledger.Final(e.Status) {
+			ended(e, seconds(req.form.Get("SessionDuration")))
+		}
 		s.Recorder.Later(e) // the status callback is the durable one; nobody is on the line
 		return reply{twiml: empty(), outcome: "ended"}
 	}
@@ -76,24 +81,29 @@ func (s *Service) next(r *http.Request, req *request, session string, reason *st
 		return sorry(route.Agent), "handoff"
 	case session == "ended" || s.Calls.Marked(r.Context(), closedMark(sid)) != "":
 		return hangup(), "agent_ended"
-	case req.attempt+1 < maxAttempts:
-		return s.reconnect(r, req, route, sid), "reconnected"
+	case req.action.attempt+1 >= maxAttempts:
+	case s.sessions.closed():
+		return s.askAgain(req.action), "restarting"
+	default:
+		next := action{attempt: req.action.attempt + 1, unverified: req.action.unverified}
+		// The greeting is not repeated: the runtime has the caller's context and goes on.
+		return s.connect(route.Agent, sid, next, ""), "reconnected"
 	}
 	*reason = "runtime_lost"
 	return sorry(route.Agent), "apology"
 }
 
-// reconnect hands the call to a fresh session. The greeting is not repeated: the runtime has the
-// caller's context and goes on.
-func (s *Service) reconnect(r *http.Request, req *request, route *org.Route, sid string) []byte {
-	trusted := true
-	if d := s.Calls.Decided(r.Context(), route.Org.ID, sid); d != nil {
-		trusted = d.Trusted
-	} else if route.Agent.MinAttestation != "" {
-		trusted = false // what the call had is not known any more
-	}
-	return s.connect(route.Agent, sid, req.attempt+1, trusted, "")
+// askAgain lets a call wait a moment and then ask the same again. This sidecar is stopping: by then
+// another one, or this one started anew, takes the call on.
+func (s *Service) askAgain(a action) []byte {
+	var d twilio.Document
+	d.Pause(restartPause)
+	d.Redirect(s.actionURL(a))
+	return d.Bytes()
 }
+
+// restartPause is how many seconds a caller hears nothing while a sidecar restarts.
+const restartPause = 3
 
 // event returns the ledger's event of a webhook, without name and time, or the answer to a webhook
 // of which there is none.
@@ -104,16 +114,19 @@ func (s *Service) event(r *http.Request, req *request) (*ledger.Event, reply) {
 		return nil, s.refuse(r, req.form, "foreign_account")
 	}
 	sid := req.form.Text("CallSid")
-	if sid == "" || len(sid) > 64 {
+	if !usableSID(sid) {
 		return nil, reply{status: http.StatusBadRequest, outcome: "unreadable"}
 	}
 	e := &ledger.Event{OrgID: req.account.OrgID, SID: sid, Kind: "call", Direction: ends.direction, From: ends.from(), To: ends.to(),
-		Status: req.form.Text("CallStatus")}
+		Status: bounded(req.form.Text("CallStatus"), maxWord)}
 	if theirs := phone.Classify(ends.theirs()); theirs.Class == phone.ClassNumber && !s.Lines.Owns(req.account.OrgID, theirs.Number) {
 		e.Party = theirs.Number
 	}
 	if route != nil {
 		e.AgentID = route.Agent.ID
+	}
+	if d := s.Calls.Decided(r.Context(), e.OrgID, sid); d != nil {
+		e.Untrusted = !d.Trusted // also where the event that said so first has been lost
 	}
 	return e, reply{}
 }
@@ -155,7 +168,7 @@ func details(form *twilio.Form, names ...string) json.RawMessage {
 	kept := map[string]string{}
 	for _, name := range names {
 		if value := form.Text(name); value != "" {
-			kept[name] = strings.ToValidUTF8(value[:min(len(value), 2000)], "")
+			kept[name] = bounded(value, maxDetail)
 		}
 	}
 	if len(kept) == 0 {

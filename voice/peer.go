@@ -12,25 +12,32 @@ import (
 // writeBuffers are shared by all sockets: a buffer is needed only while a frame is written.
 var writeBuffers sync.Pool
 
+// writeBuffer is the size of each, in bytes.
+const writeBuffer = 2 << 10
+
 // peer is one side of a relay. One goroutine reads it; any may write.
 type peer struct {
 	conn    *websocket.Conn
+	timing  *timing
 	writing sync.Mutex
 }
 
-func newPeer(conn *websocket.Conn, limit int64) *peer {
-	p := &peer{conn: conn}
+func newPeer(conn *websocket.Conn, limit int64, t *timing) *peer {
+	p := &peer{conn: conn, timing: t}
 	conn.SetReadLimit(limit)
 	conn.SetPongHandler(func(string) error {
-		p.expect(silenceWait)
+		p.heard()
 		return nil
 	})
-	p.expect(silenceWait)
+	p.heard()
 	return p
 }
 
-// expect gives the peer this long to show a sign of life. It fails only on a closed connection,
-// which the next read reports.
+// heard notes a sign of life: the next one is due within Silence.
+func (p *peer) heard() { p.expect(p.timing.Silence) }
+
+// expect gives the peer this long for its next message. It fails only on a closed connection, which
+// the next read reports.
 func (p *peer) expect(within time.Duration) { _ = p.conn.SetReadDeadline(time.Now().Add(within)) }
 
 // read returns the next message, in buf if it fits. The message is valid until buf is used again.
@@ -58,45 +65,49 @@ func (p *peer) read(buf []byte) (kind int, message []byte, err error) {
 	}
 }
 
-// write sends one message. It blocks while the peer does not take it, up to writeWait: that is the
+// write sends one message. It blocks while the peer does not take it, up to Write: that is the
 // back-pressure on the other side, and no queue grows.
 func (p *peer) write(kind int, message []byte) error {
 	p.writing.Lock()
 	defer p.writing.Unlock()
-	if err := p.conn.SetWriteDeadline(time.Now().Add(writeWait)); err != nil {
+	if err := p.conn.SetWriteDeadline(time.Now().Add(p.timing.Write)); err != nil {
 		return err
 	}
 	return p.conn.WriteMessage(kind, message)
 }
 
 func (p *peer) ping() error {
-	return p.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeWait))
+	return p.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(p.timing.Write))
 }
 
 // close says why, waits a moment for the other side to agree, and drops the connection. Nobody else
 // may be reading.
 func (p *peer) close(code int, reason string) {
 	p.farewell(code, reason)
-	p.awaitClose(closeWait)
+	p.awaitClose(p.timing.Close)
 }
 
 // awaitClose reads on until the other side closes, at most for a while, and drops the connection.
 func (p *peer) awaitClose(within time.Duration) {
-	until := time.Now().Add(within)
-	for p.conn.SetReadDeadline(until) == nil {
+	giveUp := time.AfterFunc(within, p.drop) // a read deadline would move with every pong
+	defer giveUp.Stop()
+	for {
 		if _, _, err := p.conn.NextReader(); err != nil {
-			break
+			p.drop()
+			return
 		}
 	}
-	_ = p.conn.Close() // nothing is left to lose
 }
+
+// drop closes the connection without a word. Whoever reads or writes it gets an error at once.
+func (p *peer) drop() { _ = p.conn.Close() } // nothing is left to lose
 
 // farewell sends a close frame. Its reason is at most 123 bytes (RFC 6455, 5.5).
 func (p *peer) farewell(code int, reason string) {
 	if len(reason) > 123 {
 		reason = reason[:123]
 	}
-	_ = p.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(closeWait))
+	_ = p.conn.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, reason), time.Now().Add(p.timing.Close))
 }
 
 // ending reads from a failed read or write how the peer ended: with its own close code and reason,

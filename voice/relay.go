@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"runtime/debug"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -17,14 +18,7 @@ import (
 
 // Bounds of the sockets.
 const (
-	setupWait     = 10 * time.Second // for Twilio's first message
-	dialWait      = 3 * time.Second  // for the runtime to accept a connection
-	dialTries     = 2
-	writeWait     = 10 * time.Second // for one message to be taken; then the peer is lost
-	pingEvery     = 25 * time.Second
-	silenceWait   = 60 * time.Second // without a message or a pong the peer is lost
-	closeWait     = 2 * time.Second  // for the other side's close frame
-	twilioLimit   = 1 << 20          // bytes of one message
+	twilioLimit   = 1 << 20 // bytes of one message
 	runtimeLimit  = 1 << 20
 	toolsInFlight = 16
 )
@@ -33,6 +27,7 @@ const (
 // small. Compression would cost memory a call and save nothing.
 var upgrader = websocket.Upgrader{
 	HandshakeTimeout: 5 * time.Second,
+	WriteBufferSize:  writeBuffer,
 	WriteBufferPool:  &writeBuffers,
 	// The signature says who this is; an Origin header, which Twilio does not send, says nothing.
 	CheckOrigin: func(*http.Request) bool { return true },
@@ -55,12 +50,19 @@ func (s *Service) relay(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, refusal(http.StatusForbidden), http.StatusForbidden)
 		return
 	}
+	if s.sessions.closed() {
+		s.count(pathRelay, "draining")
+		http.Error(w, "This sidecar is stopping.", http.StatusServiceUnavailable)
+		return
+	}
 	conn, err := upgrader.Upgrade(w, r, nil)
 	if err != nil { // Upgrade has answered
 		s.count(pathRelay, "upgrade")
 		return
 	}
-	caller := newPeer(conn, twilioLimit)
+	caller := newPeer(conn, twilioLimit, &s.timing)
+	defer caller.drop()
+	defer s.survive("relay", "")
 	// The request's context does not end when the socket does; the session has its own.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer cancel()
@@ -72,6 +74,14 @@ func (s *Service) relay(w http.ResponseWriter, r *http.Request) {
 	}
 	s.count(pathRelay, "accepted")
 	session.run(ctx)
+}
+
+// survive is deferred where one call is worked on: a panic is logged, and ends neither the process
+// nor the other calls in it.
+func (s *Service) survive(part, callSID string) {
+	if cause := recover(); cause != nil {
+		s.Log.Error("a part of a call panicked", "part", part, "call_sid", callSID, "cause", cause, "stack", string(debug.Stack()))
+	}
 }
 
 // handshakeAccount returns the account whose token signed the handshake, which names none, or nil.
@@ -104,17 +114,18 @@ type setup struct {
 // begin reads the first message and checks that this socket was asked for: by this account, for
 // this call, and not before. refused names what is wrong.
 func (s *Service) begin(ctx context.Context, caller *peer, account *org.Account) (session *session, refused string) {
-	caller.expect(setupWait)
+	caller.expect(s.timing.Setup)
 	kind, first, err := caller.read(nil)
 	if err != nil {
 		return nil, "no setup message"
 	}
+	caller.heard() // from here on the caller may be silent
 	var m setup
 	if kind != websocket.TextMessage || json.Unmarshal(first, &m) != nil || m.Type != "setup" {
 		return nil, "the first message must be setup"
 	}
 	token := m.CustomParameters[tokenParameter]
-	attempt, trusted, ok := s.checkToken(m.CallSID, token)
+	a, ok := s.checkToken(m.CallSID, token)
 	switch {
 	case !ok:
 		return nil, "token not valid"
@@ -123,16 +134,23 @@ func (s *Service) begin(ctx context.Context, caller *peer, account *org.Account)
 	case !s.Calls.Once(ctx, "token:"+token):
 		return nil, "token used"
 	}
-	ours, theirs, direction := m.To, m.From, "inbound"
-	if m.Direction != "" && m.Direction != "inbound" {
-		ours, theirs, direction = m.From, m.To, "outbound"
-	}
+	ours, _, _ := m.parties()
 	n, _ := phone.Strict(ours)
 	route := s.Lines.Route(ctx, n)
 	if route == nil || route.AccountSID != m.AccountSID {
 		return nil, "number not connected"
 	}
-	return s.newSession(ctx, caller, first, m, route, connection{attempt: attempt, trusted: trusted, theirs: theirs, direction: direction}), ""
+	session = s.newSession(ctx, &m, route, a)
+	session.caller, session.first = caller, first
+	return session, ""
+}
+
+// parties tells our number from the other party's, as [partiesOf] does for webhooks.
+func (m *setup) parties() (ours, theirs, direction string) {
+	if m.Direction == "" || m.Direction == "inbound" {
+		return m.To, m.From, "inbound"
+	}
+	return m.From, m.To, "outbound"
 }
 
 // sameToken reports whether the account named in the message has the token that signed the
@@ -142,29 +160,26 @@ func (s *Service) sameToken(ctx context.Context, sid string, signed *org.Account
 	return named != nil && named.AuthToken == signed.AuthToken && named.OrgID == signed.OrgID
 }
 
-// connection is what is known of a session beside its first message.
-type connection struct {
-	attempt           int
-	trusted           bool
-	theirs, direction string
-}
-
-func (s *Service) newSession(ctx context.Context, caller *peer, first []byte, m setup, route *org.Route, c connection) *session {
-	party := phone.Classify(c.theirs)
+// newSession returns the session of a call, without its sockets.
+func (s *Service) newSession(ctx context.Context, m *setup, route *org.Route, a action) *session {
+	_, theirs, direction := m.parties()
+	party := phone.Classify(theirs)
 	incoming := recognize.Call{SID: m.CallSID, Org: route.Org, Agent: route.Agent, Party: party, At: time.Now(),
 		Own: party.Class == phone.ClassNumber && s.Lines.Owns(route.Org.ID, party.Number)}
 	decision := s.Calls.Decided(ctx, route.Org.ID, m.CallSID)
 	if decision != nil {
 		incoming.At, incoming.Attestation = decision.At, decision.Trace.Attestation
 	} else { // lost with the sidecar that made it; its token has kept what cannot be found out again
-		incoming.Judged = &c.trusted
+		trusted := !a.unverified
+		incoming.Judged = &trusted
 		decision = s.Recognizer.Decide(ctx, incoming)
 	}
 	return &session{
-		service: s, caller: caller, first: first, route: route, sessionID: m.SessionID, attempt: c.attempt, incoming: incoming, decision: decision,
+		service: s, route: route, sessionID: m.SessionID, attempt: a.attempt, incoming: incoming, decision: decision,
 		transcript: transcript{keep: route.Agent.KeepTranscript},
-		tools:      make(chan toolRequest, toolsInFlight),
-		call: agent.Call{Org: *route.Org, AgentID: route.Agent.ID, SID: m.CallSID, Direction: c.direction, From: bounded(m.From), To: bounded(m.To),
+		tools:      make(chan toolRequest, toolsInFlight), late: make(chan []byte),
+		call: agent.Call{Org: *route.Org, AgentID: route.Agent.ID, SID: m.CallSID, Direction: direction,
+			From: bounded(m.From, maxAddress), To: bounded(m.To, maxAddress),
 			Party: decision.Number, StartedAt: decision.At, Trusted: decision.Trusted},
 	}
 }

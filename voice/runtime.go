@@ -12,19 +12,15 @@ import (
 	"ringside/internal/org"
 )
 
-// dialer connects to agent runtimes.
-var dialer = websocket.Dialer{
-	Proxy:            http.ProxyFromEnvironment,
-	HandshakeTimeout: dialWait,
-	ReadBufferSize:   2 << 10,
-	WriteBufferSize:  2 << 10,
-	WriteBufferPool:  &writeBuffers,
-}
+// dialTries is how often a connection to a runtime is tried.
+const dialTries = 2
 
 // dialRuntime connects to an agent's runtime, and tries once more after a failure: a runtime that is
 // just being replaced answers the second time. The runtime knows us by the agent's secret, since it
 // cannot check Twilio's signature on this hop.
-func dialRuntime(ctx context.Context, a *org.Agent, callSID string) (*websocket.Conn, error) {
+func (s *Service) dialRuntime(ctx context.Context, a *org.Agent, callSID string) (*websocket.Conn, error) {
+	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: s.timing.Dial,
+		ReadBufferSize: 2 << 10, WriteBufferSize: writeBuffer, WriteBufferPool: &writeBuffers}
 	header := http.Header{"X-Ringside-Call-Sid": {callSID}}
 	if a.RuntimeSecret != "" {
 		header.Set("Authorization", "Bearer "+a.RuntimeSecret)
@@ -35,7 +31,7 @@ func dialRuntime(ctx context.Context, a *org.Agent, callSID string) (*websocket.
 			select {
 			case <-ctx.Done():
 				return nil, ctx.Err()
-			case <-time.After(200 * time.Millisecond):
+			case <-time.After(s.timing.Retry):
 			}
 		}
 		var conn *websocket.Conn

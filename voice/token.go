@@ -10,9 +10,6 @@ import (
 // parameters: Twilio does not treat them as sensitive.
 const tokenParameter = "ringside"
 
-// maxAttempts bounds how often one call is connected to its runtime.
-const maxAttempts = 4
-
 // A token is two bytes and sixteen of their HMAC over the CallSid, so that every sidecar with the
 // same secret can check it, a repeated webhook carries the same, and one call's fits no other.
 const (
@@ -20,11 +17,10 @@ const (
 	flagTrusted  = 1
 )
 
-// token returns the relay token of a call's connection attempt. Whether the caller's number may be
-// trusted is part of it, so that this holds even where the decision is lost.
-func (s *Service) token(callSID string, attempt int, trusted bool) string {
-	head := [2]byte{byte(attempt)}
-	if trusted {
+// token returns the relay token of a call's connection attempt.
+func (s *Service) token(callSID string, a action) string {
+	head := [2]byte{byte(a.attempt)}
+	if !a.unverified {
 		head[1] = flagTrusted
 	}
 	return base64.RawURLEncoding.EncodeToString(append(head[:], s.tokenMAC(callSID, head)...))
@@ -38,14 +34,17 @@ func (s *Service) tokenMAC(callSID string, head [2]byte) []byte {
 }
 
 // checkToken reads a token and reports whether it is this call's.
-func (s *Service) checkToken(callSID, token string) (attempt int, trusted, ok bool) {
+func (s *Service) checkToken(callSID, token string) (a action, ok bool) {
+	if len(token) != base64.RawURLEncoding.EncodedLen(2+tokenMACSize) {
+		return action{}, false // with a line break in it, the decoder would take a used token for a new one
+	}
 	raw, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil || len(raw) != 2+tokenMACSize {
-		return 0, false, false
+		return action{}, false
 	}
 	head := [2]byte(raw[:2])
 	if !hmac.Equal(raw[2:], s.tokenMAC(callSID, head)) {
-		return 0, false, false
+		return action{}, false
 	}
-	return int(head[0]), head[1]&flagTrusted != 0, true
+	return action{attempt: int(head[0]), unverified: head[1]&flagTrusted == 0}, true
 }

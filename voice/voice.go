@@ -44,7 +44,7 @@ type Calls interface {
 	Once(ctx context.Context, name string) bool
 }
 
-// Config is what the edge is made of. All fields are required but Now.
+// Config is what the edge is made of. All fields are required.
 type Config struct {
 	PublicURL  twilio.PublicURL
 	Secret     []byte // signs relay tokens; the same for all sidecars
@@ -66,11 +66,12 @@ type Service struct {
 	keys     sync.Map // auth token → *twilio.Key
 	sessions sessions
 	notice   *notice
+	timing   timing
 }
 
 // New returns the edge; [Service.Register] puts it on a router.
 func New(c Config) *Service {
-	s := &Service{Config: c, verifier: twilio.NewVerifier(c.PublicURL), notice: newNotice(time.Minute)}
+	s := &Service{Config: c, verifier: twilio.NewVerifier(c.PublicURL), notice: newNotice(time.Minute), timing: defaultTiming}
 	s.sessions.open = map[*session]struct{}{}
 	return s
 }

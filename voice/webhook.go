@@ -1,14 +1,15 @@
 package voice
 
 import (
+	"bytes"
 	"errors"
-	"io"
-	"mime"
 	"net/http"
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+	"unicode"
 
 	"ringside/internal/org"
 	"ringside/internal/phone"
@@ -20,7 +21,7 @@ type request struct {
 	form    *twilio.Form
 	account *org.Account
 	path    string
-	attempt int // of connecting to the runtime, from the action URL; 0 the first
+	action  action // of the <Connect>, from the URL; the zero value elsewhere
 	arrived time.Time
 }
 
@@ -105,16 +106,9 @@ func (s *Service) verify(w http.ResponseWriter, r *http.Request) (*request, repl
 	if !isForm(r.Header.Get("Content-Type")) {
 		return nil, reply{status: http.StatusUnsupportedMediaType, outcome: "media_type"}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, twilio.MaxForm))
-	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return nil, reply{status: http.StatusRequestEntityTooLarge, outcome: "too_large"}
-	}
-	if err != nil {
-		return nil, reply{status: http.StatusBadRequest, outcome: "unreadable"}
-	}
-	form, err := twilio.ParseForm(body)
-	if err != nil {
-		return nil, reply{status: http.StatusBadRequest, outcome: "unreadable"}
+	form, refused := readForm(w, r)
+	if form == nil {
+		return nil, refused
 	}
 	account := s.Lines.Account(r.Context(), form.Get("AccountSid"))
 	if account == nil {
@@ -123,24 +117,45 @@ func (s *Service) verify(w http.ResponseWriter, r *http.Request) (*request, repl
 	if !s.verifier.Webhook(s.key(account), r.RequestURI, r.Header.Get(twilio.SignatureHeader), form) {
 		return nil, s.refuse(r, form, "signature")
 	}
-	attempt, _ := strconv.Atoi(r.URL.Query().Get("attempt")) // ours, or absent
-	return &request{form: form, account: account, attempt: min(max(attempt, 0), maxAttempts)}, reply{}
+	return &request{form: form, account: account, action: readAction(r.URL)}, reply{}
+}
+
+// bodies are the buffers that bodies are read into; a form keeps nothing of them.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// readForm reads a request's body. Without a form, the reply refuses the request.
+func readForm(w http.ResponseWriter, r *http.Request) (*twilio.Form, reply) {
+	body := bodies.Get().(*bytes.Buffer)
+	defer func() {
+		if body.Cap() <= 16<<10 { // a rare giant must not stay
+			body.Reset()
+			bodies.Put(body)
+		}
+	}()
+	_, err := body.ReadFrom(http.MaxBytesReader(w, r.Body, twilio.MaxForm))
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return nil, reply{status: http.StatusRequestEntityTooLarge, outcome: "too_large"}
+	}
+	if err != nil {
+		return nil, reply{status: http.StatusBadRequest, outcome: "unreadable"}
+	}
+	form, err := twilio.ParseForm(body.Bytes())
+	if err != nil {
+		return nil, reply{status: http.StatusBadRequest, outcome: "unreadable"}
+	}
+	return form, reply{}
 }
 
 func isForm(contentType string) bool {
-	const form = "application/x-www-form-urlencoded"
-	if contentType == form {
-		return true
-	}
-	mediaType, _, err := mime.ParseMediaType(contentType)
-	return err == nil && strings.EqualFold(mediaType, form)
+	mediaType, _, _ := strings.Cut(contentType, ";") // a charset may follow
+	return strings.EqualFold(strings.TrimSpace(mediaType), "application/x-www-form-urlencoded")
 }
 
 // refuse notes a request that is not Twilio's, or not this account's: names of parameters, never
 // their values.
 func (s *Service) refuse(r *http.Request, form *twilio.Form, why string) reply {
 	if s.notice.due(why) {
-		s.Log.Warn("refused a webhook", "why", why, "path", r.URL.Path, "account_sid", form.Text("AccountSid"),
+		s.Log.Warn("refused a webhook", "why", why, "path", r.URL.Path, "account_sid", bounded(form.Text("AccountSid"), maxSID),
 			"public_url", s.PublicURL.String(), "signature_present", r.Header.Get(twilio.SignatureHeader) != "", "parameters", form.Names())
 	}
 	return reply{status: http.StatusForbidden, outcome: why}
@@ -175,15 +190,32 @@ func (p parties) ours() string   { return p.form.Get(p.ourField) }
 func (p parties) theirs() string { return p.form.Get(p.theirField) }
 
 // from and to are the call's addresses as they are stored: clean, and bounded as a SIP URI is.
-func (p parties) from() string { return bounded(p.form.Text("From")) }
-func (p parties) to() string   { return bounded(p.form.Text("To")) }
+func (p parties) from() string { return bounded(p.form.Text("From"), maxAddress) }
+func (p parties) to() string   { return bounded(p.form.Text("To"), maxAddress) }
 
-func bounded(address string) string {
-	const most = 300
-	if len(address) <= most {
-		return address
+// Bounds of what is kept of a request, in bytes. Nothing that Twilio sends comes near them; a row
+// that Postgres would refuse must not cost an event.
+const (
+	maxSID     = 64
+	maxWord    = 40 // a state such as "in-progress"
+	maxAddress = 300
+	maxDetail  = 2000
+)
+
+// bounded cuts a text and takes out control characters, which Postgres cannot hold all of.
+func bounded(text string, most int) string {
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "")
 	}
-	return strings.ToValidUTF8(address[:most], "")
+	if !strings.ContainsFunc(text, unicode.IsControl) {
+		return text
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, text)
 }
 
 // line returns where the called number leads. A route that is not the signing account's own is

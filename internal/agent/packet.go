@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -121,7 +120,12 @@ func ContextMessage(c recognize.Caller) ([]byte, error) {
 // prefix marks the messages of the socket that are ours and never reach Twilio.
 const prefix = "ringside."
 
-var mark = []byte(prefix)
+// The marks of a frame that may be ours: the word, or any ASCII character written as an escape, which
+// could hide it.
+var (
+	mark        = []byte(prefix)
+	escapedMark = []byte(`\u00`)
+)
 
 // Message is a runtime's message to Ringside.
 type Message struct {
@@ -139,10 +143,11 @@ type Message struct {
 }
 
 // ParseMessage reports whether a frame from the runtime is for Ringside rather than for Twilio, and
-// reads it. It looks closer only where the word occurs, so that ordinary frames cost next to
-// nothing. A message for Ringside whose fields have the wrong form comes back with an error.
+// reads it. It looks closer only where the word may occur, so that ordinary frames cost next to
+// nothing. A message for Ringside whose fields have the wrong form comes back with its type, its id
+// and an error fit to be shown.
 func ParseMessage(frame []byte) (m Message, ours bool, err error) {
-	if !bytes.Contains(frame, mark) {
+	if !bytes.Contains(frame, mark) && !bytes.Contains(frame, escapedMark) {
 		return Message{}, false, nil
 	}
 	var head struct {
@@ -152,9 +157,17 @@ func ParseMessage(frame []byte) (m Message, ours bool, err error) {
 		return Message{}, false, nil
 	}
 	if err := json.Unmarshal(frame, &m); err != nil {
-		return Message{Type: head.Type, ID: idOf(frame)}, true, fmt.Errorf("a field of %s has the wrong type: %w", head.Type, err)
+		return Message{Type: head.Type, ID: idOf(frame)}, true, wrongForm(err)
 	}
 	return m, true, nil
+}
+
+// wrongForm says to the author of a runtime what is wrong with a message that is JSON.
+func wrongForm(err error) error {
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok && wrong.Field != "" {
+		return fmt.Errorf("%q must be a string, and is of type %s", wrong.Field, wrong.Value)
+	}
+	return errors.New("a field has the wrong type")
 }
 
 // idOf reads the id alone, so that even a malformed request is answered under it.
@@ -165,5 +178,5 @@ func idOf(frame []byte) json.RawMessage {
 	if json.Unmarshal(frame, &only) != nil {
 		return nil
 	}
-	return slices.Clone(only.ID)
+	return only.ID
 }

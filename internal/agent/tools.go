@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -78,33 +79,58 @@ func disownedMark(callSID string) string { return "not_me:" + callSID }
 func (t *Tools) Handle(ctx context.Context, call *Call, m Message, malformed error) [][]byte {
 	ctx, cancel := context.WithTimeout(ctx, toolBudget)
 	defer cancel()
-	var r contacts.CaptureResult
-	var err error
-	switch {
-	case malformed != nil:
-		r = contacts.CaptureResult{Code: "invalid", Message: malformed.Error() + ". See docs/agent-protocol.md."}
-	case m.Type == prefix+"capture_contact":
-		r, err = t.capture(ctx, call, m)
-	case m.Type == prefix+"note":
-		r, err = t.note(ctx, call, m)
-	case m.Type == prefix+"summary":
-		r, err = t.summary(ctx, call, m)
-	case m.Type == prefix+"not_me":
-		r, err = t.notMe(ctx, call)
-	default:
-		r = contacts.CaptureResult{Code: "unknown_type", Message: fmt.Sprintf("%q is no message that Ringside knows. See docs/agent-protocol.md.", m.Type)}
-	}
+	r, err := t.carryOut(ctx, call, m, malformed)
 	if err != nil {
-		t.Log.Warn("a tool could not be carried out", "call_sid", call.SID, "tool", m.Type, "error", err)
+		t.Log.Warn("a tool could not be carried out", "call_sid", call.SID, "tool", m.Kind(), "error", err)
 		r = contacts.CaptureResult{Code: "unavailable", Message: "This could not be saved just now. Try again, or go on without it."}
 	}
 	replies := [][]byte{encode(result{Type: prefix + "result", ID: m.ID, CaptureResult: r})}
-	if m.Type == prefix+"not_me" && r.OK {
+	if m.Type == typeNotMe && r.OK {
 		if forget, err := ContextMessage(recognize.Unknown()); err == nil {
 			replies = append(replies, forget)
 		}
 	}
 	return replies
+}
+
+// carryOut does what a message asks for. A panic is an error: it must not cost the call.
+func (t *Tools) carryOut(ctx context.Context, call *Call, m Message, malformed error) (r contacts.CaptureResult, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("panicked: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	switch {
+	case malformed != nil:
+		return contacts.CaptureResult{Code: "invalid", Message: "The message cannot be used: " + malformed.Error() + ". See docs/agent-protocol.md."}, nil
+	case m.Type == typeCapture:
+		return t.capture(ctx, call, m)
+	case m.Type == typeNote:
+		return t.note(ctx, call, m)
+	case m.Type == typeSummary:
+		return t.summary(ctx, call, m)
+	case m.Type == typeNotMe:
+		return t.notMe(ctx, call)
+	}
+	return contacts.CaptureResult{Code: "unknown_type", Message: fmt.Sprintf("%q is no message that Ringside knows. See docs/agent-protocol.md.", limit(m.Type, 60))}, nil
+}
+
+// The messages that a runtime may send.
+const (
+	typeCapture = prefix + "capture_contact"
+	typeNote    = prefix + "note"
+	typeSummary = prefix + "summary"
+	typeNotMe   = prefix + "not_me"
+)
+
+// Kind returns the type of the message if it is one that Ringside knows, else "unknown": what may
+// stand in a log or a metric.
+func (m Message) Kind() string {
+	switch m.Type {
+	case typeCapture, typeNote, typeSummary, typeNotMe:
+		return m.Type
+	}
+	return "unknown"
 }
 
 // Busy is the answer to a message that came while too many others were waiting.
@@ -125,34 +151,43 @@ func encode(r result) []byte {
 // capture keeps what the caller told the agent. What may not go into the address book is kept with
 // the call.
 func (t *Tools) capture(ctx context.Context, call *Call, m Message) (contacts.CaptureResult, error) {
+	if n, err := phone.Parse(m.OtherPhone, call.Org.Country); err == nil && n == call.Party {
+		m.OtherPhone = "" // it is no other: what holds for the caller's number holds
+	}
 	c := contacts.Capture{Org: call.Org, CallSID: call.SID, Phone: call.Party, OtherPhone: m.OtherPhone,
 		Name: m.Name, Email: m.Email, Notes: m.Notes, At: time.Now()}
-	other := m.OtherPhone != ""
 	switch {
-	case !other && t.Disowned(ctx, call.SID):
-		c.CallOnly = "The caller said they are not the contact of this number, so this is kept with the call and not in the address book."
-	case !other && !call.Trusted:
+	case !call.Trusted: // whose number they give makes no difference: they may be anybody
 		c.CallOnly = "The caller's number could not be verified, so this is kept with the call and not in the address book."
+	case m.OtherPhone == "" && t.Disowned(ctx, call.SID):
+		c.CallOnly = "The caller said they are not the contact of this number, so this is kept with the call and not in the address book."
 	}
 	r, err := t.Book.Capture(ctx, c)
 	if err != nil || !(c.CallOnly != "" && r.OK || r.Code == "no_number") {
 		return r, err
 	}
-	text := strings.TrimSpace(fmt.Sprintf("Captured: name %q, email %q. %s", limit(m.Name, 200), limit(m.Email, 254), limit(m.Notes, 2000)))
+	text := strings.TrimSpace(fmt.Sprintf("Captured: name %q, email %q, phone %q. %s",
+		limit(m.Name, contacts.MaxName), limit(m.Email, contacts.MaxEmail), limit(m.OtherPhone, 40), limit(m.Notes, maxNote)))
+	return r, t.keepNote(ctx, call, text)
+}
+
+// maxNote bounds a note or a summary, in characters.
+const maxNote = 2000
+
+// keepNote keeps a text with the call. The same text again is the same event.
+func (t *Tools) keepNote(ctx context.Context, call *Call, text string) error {
 	e := call.Event(eventName("note", text))
 	e.Note = text
-	return r, t.Recorder.Record(ctx, e)
+	return t.Recorder.Record(ctx, e)
 }
 
 // note keeps a remark with the call.
 func (t *Tools) note(ctx context.Context, call *Call, m Message) (contacts.CaptureResult, error) {
-	text := limit(firstOf(m.Note, m.Text, m.Notes), 2000)
+	text := limit(firstOf(m.Note, m.Text, m.Notes), maxNote)
 	if text == "" {
 		return contacts.CaptureResult{Code: "nothing_to_save", Message: "The note is empty: send it as \"note\"."}, nil
 	}
-	e := call.Event(eventName("note", text))
-	e.Note = text
-	if err := t.Recorder.Record(ctx, e); err != nil {
+	if err := t.keepNote(ctx, call, text); err != nil {
 		return contacts.CaptureResult{}, err
 	}
 	return contacts.CaptureResult{OK: true, Saved: []string{"note"}, Message: "The note is kept with the call."}, nil
@@ -160,11 +195,13 @@ func (t *Tools) note(ctx context.Context, call *Call, m Message) (contacts.Captu
 
 // summary keeps what the call was about; a later summary replaces an earlier one.
 func (t *Tools) summary(ctx context.Context, call *Call, m Message) (contacts.CaptureResult, error) {
-	text := limit(firstOf(m.Summary, m.Text), 2000)
+	text := limit(firstOf(m.Summary, m.Text), maxNote)
 	if text == "" {
 		return contacts.CaptureResult{Code: "nothing_to_save", Message: "The summary is empty: send it as \"summary\"."}, nil
 	}
-	e := call.Event(eventName("summary", text))
+	// Named by its time as well: going back to an earlier summary is news.
+	e := call.Event("")
+	e.Name = eventName("summary", e.At.Format(time.RFC3339Nano)+text)
 	e.Summary = text
 	if err := t.Recorder.Record(ctx, e); err != nil {
 		return contacts.CaptureResult{}, err

@@ -1,0 +1,144 @@
+package voice_test
+
+import (
+	"sync"
+	"testing"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"ringside/cache/redistest"
+	"ringside/internal/simulate"
+)
+
+// A webhook that comes several times at once, and its fallback later, get the same bytes, whatever
+// has changed meanwhile; the ledger has the call once.
+func TestRepeatsGetTheSameBytes(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, parts{})
+	form := sampleForm(t, "voice_inbound_known.form")
+	answers := make([]string, 6)
+	var together sync.WaitGroup
+	for i := range 5 {
+		together.Go(func() { answers[i] = e.post("/twilio/voice", form).body })
+	}
+	together.Wait()
+	e.exec(`UPDATE contacts SET name = 'Somebody Else', email = 'else@example.com'`)
+	e.exec(`UPDATE voice_agents SET greeting = 'Good day.', language = 'de-DE'`)
+	check(t, e.lines.Load(t.Context()))
+	fallback := sampleForm(t, "voice_fallback.form")
+	fallback.Set("CallSid", form.Get("CallSid"))
+	answers[5] = e.post("/twilio/voice/fallback", fallback).body
+	for i, a := range answers {
+		if a != answers[0] {
+			t.Errorf("answer %d differs:\n%s\n%s", i, a, answers[0])
+		}
+	}
+	if got := readConnect(t, answers[0]).Greeting; got != greetedJane {
+		t.Errorf("greeted with %q", got)
+	}
+	e.settle()
+	if n := e.rows(); n != 1 {
+		t.Errorf("%d rows", n)
+	}
+	if n := value[int](e, `SELECT count(*) FROM interaction_events WHERE sid = $1`, form.Get("CallSid")); n != 1 {
+		t.Errorf("%d events of one webhook", n)
+	}
+}
+
+// Two sidecars on one Redis answer alike, and what one has used up the other refuses.
+func TestTwoSidecarsAnswerAlike(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t)
+	first := newEdge(t, parts{redis: redis.URL()})
+	second := newEdge(t, parts{redis: redis.URL(), beside: first})
+	form := inbound(callSID("shared"), jane)
+	one := first.post("/twilio/voice", form)
+	first.exec(`UPDATE contacts SET name = 'Somebody Else'`)
+	two := second.post("/twilio/voice/fallback", form)
+	if one.status != 200 || one.body != two.body {
+		t.Errorf("the answers differ:\n%s\n%s", one.body, two.body)
+	}
+	if got := readConnect(t, two.body).Greeting; got != greetedJane {
+		t.Errorf("greeted with %q", got)
+	}
+
+	// The socket may come to either, once.
+	token := readConnect(t, one.body).Token
+	s := second.open(callSID("shared"), jane, token)
+	setup, _ := second.session(1).Setup()
+	if setup.Caller.Name != "Jane Doe" {
+		t.Errorf("the agent was told %+v", setup.Caller)
+	}
+	again := first.open(callSID("shared"), jane, token)
+	if code, reason := again.ending(); code != 1008 || reason != "token used" {
+		t.Errorf("the other sidecar took a used token: %d %q", code, reason)
+	}
+	s.shut(1000, "")
+	first.settle()
+	second.settle()
+	if n := first.rows(); n != 1 {
+		t.Errorf("%d rows", n)
+	}
+}
+
+// Five deliveries at once over two sidecars are one answer.
+func TestDeliveriesOverTwoSidecars(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t)
+	edges := [2]*edge{}
+	edges[0] = newEdge(t, parts{redis: redis.URL()})
+	edges[1] = newEdge(t, parts{redis: redis.URL(), beside: edges[0]})
+	form := inbound(callSID("race"), jane)
+	answers := make([]string, 6)
+	var together sync.WaitGroup
+	for i := range answers {
+		together.Go(func() { answers[i] = edges[i%2].post("/twilio/voice", form).body })
+	}
+	together.Wait()
+	for i, a := range answers {
+		if a != answers[0] || a == "" {
+			t.Errorf("answer %d differs:\n%s\n%s", i, a, answers[0])
+		}
+	}
+}
+
+// Rubbish in Redis where the decision should be is no answer (rule 18).
+func TestRule18_RubbishInRedisIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t)
+	e := newEdge(t, parts{redis: redis.URL()})
+	client := goredis.NewClient(must(goredis.ParseURL(redis.URL()))(t))
+	defer client.Close()
+	for i, rubbish := range []string{"rubbish", "{}", "null", `{"call_sid":"` + callSID("rubbish2") + `"}`, `[1]`,
+		`{"call_sid":"` + callSID("rubbish5") + `","org_id":"` + string(e.org.ID) + `"}`} {
+		sid := callSID("rubbish" + string(rune('0'+i)))
+		check(t, client.Set(t.Context(), "ringside:decision:"+string(e.org.ID)+":"+sid, rubbish, 0).Err())
+		if got := e.ring(sid, jane).Greeting; got != greetedJane {
+			t.Errorf("with %s in Redis Jane was greeted with %q", rubbish, got)
+		}
+	}
+}
+
+// A whole call, every webhook of which is sent three times, is one call.
+func TestRepeatedWholeCall(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, parts{behaviour: simulate.Receptionist})
+	e.twilio.Delivery.Repeat = 3
+	out := e.place(simulate.Call{From: jane, Script: []simulate.Step{simulate.Say("Goodbye.")}})
+	for _, path := range []string{"/twilio/voice", "/twilio/voice/after", "/twilio/voice/status"} {
+		answers := out.Answers(path)
+		if len(answers) != 3 || string(answers[1]) != string(answers[0]) || string(answers[2]) != string(answers[0]) {
+			t.Errorf("%s: the answers to three copies: %q", path, answers)
+		}
+	}
+	e.settle()
+	if n := e.rows(); n != 1 {
+		t.Errorf("%d rows", n)
+	}
+	if got := e.row(out.CallSID); got.Status != "completed" || got.Contact != "Jane Doe" {
+		t.Errorf("row = %+v", got)
+	}
+	if n := value[int](e, `SELECT count(*) FROM contacts`); n != 1 {
+		t.Errorf("%d contacts", n)
+	}
+}
