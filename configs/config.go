@@ -13,15 +13,13 @@ import (
 	"log/slog"
 	"maps"
 	"net"
-	"os"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
-	"github.com/joho/godotenv"
 
+	"ringside/internal/problem"
 	"ringside/internal/twilio"
 )
 
@@ -43,111 +41,64 @@ type Config struct {
 	LogFormat         string        `env:"RINGSIDE_LOG_FORMAT" envDefault:"text"`
 }
 
-// fileKey names the file of settings.
-const fileKey = "RINGSIDE_CONFIG"
-
-// Secret is a setting that is never shown: every way of printing it gives "[redacted]".
-type Secret string
-
-const redacted = "[redacted]"
-
-// String returns "[redacted]", or "" for an empty secret. The secret itself is string(s).
-func (s Secret) String() string {
-	if s == "" {
-		return ""
-	}
-	return redacted
-}
-
-// GoString keeps %#v from showing the secret.
-func (s Secret) GoString() string { return s.String() }
-
-// LogValue keeps the secret out of logs.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-// MarshalText keeps the secret out of JSON.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
 // Load reads the settings from an environment ("KEY=value" each, as os.Environ gives it) and the
-// file that it names, and checks them. All mistakes are reported at once.
+// file that it names, and checks them. All mistakes are reported at once, a line each; none repeats
+// a secret.
 func Load(environ []string) (Config, error) {
-	values, err := gather(environ)
-	if err != nil {
-		return Config{}, err
-	}
-	c, err := env.ParseAsWithOptions[Config](env.Options{Environment: values})
-	if err != nil {
-		return Config{}, fmt.Errorf("settings: %w", err)
-	}
-	if err := c.check(); err != nil {
-		return Config{}, err
+	values, mistakes := gather(environ)
+	c, unread := parse(values)
+	mistakes = append(mistakes, unread...)
+	mistakes = append(mistakes, c.check()...)
+	if len(mistakes) > 0 {
+		return Config{}, errors.Join(mistakes...)
 	}
 	return c, nil
 }
 
-// gather merges file, environment and secret files into one map.
-func gather(environ []string) (map[string]string, error) {
-	values := map[string]string{}
-	for _, line := range environ {
-		if key, value, ok := strings.Cut(line, "="); ok {
-			values[key] = value
-		}
+// parse reads the values. One that cannot be read is reported and left at its default, so that the
+// others can be checked.
+func parse(values map[string]string) (c Config, mistakes []error) {
+	c, err := env.ParseAsWithOptions[Config](env.Options{Environment: values})
+	if err == nil {
+		return c, nil
 	}
-	if path := values[fileKey]; path != "" {
-		fromFile, err := readFile(path)
-		if err != nil {
-			return nil, err
-		}
-		maps.Copy(fromFile, values)
-		values = fromFile
+	failures, ok := errors.AsType[env.AggregateError](err)
+	if !ok {
+		return c, []error{fmt.Errorf("settings: %w", err)}
 	}
-	for _, key := range Keys() {
-		path := values[key+"_FILE"]
-		if !isSecret(key) || path == "" {
-			continue
+	values = maps.Clone(values)
+	for _, failure := range failures.Errors {
+		field, ok := errors.AsType[env.ParseError](failure)
+		if !ok {
+			return c, []error{fmt.Errorf("settings: %w", failure)}
 		}
-		if values[key] != "" {
-			return nil, fmt.Errorf("%s and %s_FILE are both set; keep one", key, key)
-		}
-		secret, err := os.ReadFile(path)
-		if err != nil {
-			return nil, fmt.Errorf("%s_FILE: %w", key, err)
-		}
-		values[key] = strings.TrimSpace(string(secret))
+		f, _ := reflect.TypeFor[Config]().FieldByName(field.Name) // env names a field of this struct
+		key := f.Tag.Get("env")
+		mistakes = append(mistakes, fmt.Errorf("%s=%q is not %s", key, values[key], wanted(field.Type)))
+		delete(values, key)
 	}
-	for key, value := range values { // an empty variable is as good as none: the default applies
-		if value == "" {
-			delete(values, key)
-		}
+	c, err = env.ParseAsWithOptions[Config](env.Options{Environment: values})
+	if err != nil {
+		mistakes = append(mistakes, fmt.Errorf("settings: %w", err))
 	}
-	return values, nil
+	return c, mistakes
 }
 
-// readFile reads a file of settings. A key that means nothing is a mistake worth stopping for.
-func readFile(path string) (map[string]string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", fileKey, err)
+// wanted says how a value of a type is written.
+func wanted(t reflect.Type) string {
+	switch t {
+	case reflect.TypeFor[time.Duration]():
+		return "a duration: write it like 150ms, 2s or 5m"
+	case reflect.TypeFor[slog.Level]():
+		return "a log level: debug, info, warn or error"
 	}
-	defer file.Close()
-	values, err := godotenv.Parse(file)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %s is not a file of KEY=value lines: %w", fileKey, path, err)
-	}
-	keys := Keys()
-	for _, key := range slices.Sorted(maps.Keys(values)) {
-		if !slices.Contains(keys, key) && !slices.Contains(keys, strings.TrimSuffix(key, "_FILE")) {
-			return nil, fmt.Errorf("%s: %s sets %s, which is no setting; `ringside config print` lists them", fileKey, path, key)
-		}
-	}
-	return values, nil
+	return "a " + t.String()
 }
 
-func (c *Config) check() error {
-	var mistakes []error
+func (c *Config) check() (mistakes []error) {
 	mistake := func(format string, args ...any) { mistakes = append(mistakes, fmt.Errorf(format, args...)) }
 	for _, l := range []struct{ key, value string }{{"RINGSIDE_LISTEN", c.Listen}, {"RINGSIDE_OPS_LISTEN", c.OpsListen}} {
-		if _, _, err := net.SplitHostPort(l.value); err != nil {
+		if !isAddress(l.value) {
 			mistake("%s=%q is not an address: write it like 127.0.0.1:8080 (port 0 takes a free one)", l.key, l.value)
 		}
 	}
@@ -156,7 +107,8 @@ func (c *Config) check() error {
 	}
 	if c.PublicURL != "" {
 		if _, err := twilio.ParsePublicURL(c.PublicURL); err != nil {
-			mistake("RINGSIDE_PUBLIC_URL: %w", err)
+			p, _ := problem.From(err)
+			mistake("RINGSIDE_PUBLIC_URL cannot be used. %s", p.Detail)
 		}
 	}
 	if c.RecognitionBudget < time.Millisecond || c.RecognitionBudget > 10*time.Second {
@@ -174,7 +126,17 @@ func (c *Config) check() error {
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		mistake("RINGSIDE_LOG_FORMAT=%q is neither text nor json", c.LogFormat)
 	}
-	return errors.Join(mistakes...)
+	return mistakes
+}
+
+// isAddress reports whether a listener could be given this host and port.
+func isAddress(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	_, err = net.LookupPort("tcp", port)
+	return err == nil && port != ""
 }
 
 // Keys returns the names of all settings, in the order of the struct.
@@ -213,7 +175,7 @@ func (c *Config) Settings() []Setting {
 	return settings
 }
 
-// NewLogger returns the program's logger: text for people or JSON for collectors, to stderr.
+// NewLogger returns the program's logger, which writes to w: text for people or JSON for collectors.
 func (c *Config) NewLogger(w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: c.LogLevel}
 	if c.LogFormat == "json" {

@@ -36,9 +36,9 @@ type agentCreate struct {
 func (c *agentCreate) Run(a *app) error {
 	agent := org.Agent{Name: c.Name, Greeting: c.Greeting, UnknownGreeting: c.UnknownGreeting, RuntimeURL: c.RuntimeURL, Transport: c.Transport,
 		Language: c.Language, MinAttestation: c.MinAttestation, Apology: c.Apology, KeepTranscript: !c.NoTranscript, RelaySettings: c.Set}
-	for field, greeting := range map[string]string{"greeting": c.Greeting, "unknown_greeting": c.UnknownGreeting} {
-		if _, err := recognize.ParseGreeting(greeting); err != nil {
-			return problem.Invalid(field, "%s", err)
+	for _, greeting := range []struct{ field, text string }{{"greeting", c.Greeting}, {"unknown_greeting", c.UnknownGreeting}} {
+		if _, err := recognize.ParseGreeting(greeting.text); err != nil {
+			return problem.Invalid(greeting.field, "%s", err)
 		}
 	}
 	if err := twilio.CheckRelaySettings(c.Set); err != nil {

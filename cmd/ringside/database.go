@@ -19,7 +19,8 @@ import (
 // database is an open, migrated Postgres: the one that is set, or the private one.
 type database struct {
 	*pgxpool.Pool
-	server *postgres.Server // nil unless private
+	server  *postgres.Server // nil unless private
+	applied []string         // migrations that opening it has applied
 }
 
 // openDatabase connects and brings the schema up to date.
@@ -38,7 +39,7 @@ func openDatabase(ctx context.Context, config configs.Config, log *slog.Logger) 
 		return nil, errors.Join(err, db.close())
 	}
 	db.Pool = pool
-	if _, err := postgres.Migrate(ctx, pool); err != nil {
+	if db.applied, err = postgres.Migrate(ctx, pool); err != nil {
 		return nil, errors.Join(err, db.close())
 	}
 	return db, nil
@@ -58,18 +59,25 @@ func (db *database) close() error {
 }
 
 // withDatabase runs a command that needs the database and ends. That the private server comes and
-// goes with it is worth no line.
+// goes with it is worth no line. A signal interrupts the command and the server is still stopped.
 func (a *app) withDatabase(f func(ctx context.Context, db *database) error) (err error) {
+	ctx, stop := untilSignal(a.ctx)
+	defer stop()
+	defer func() {
+		if ctx.Err() != nil && err != nil {
+			err = fmt.Errorf("interrupted: %w", context.Cause(ctx))
+		}
+	}()
 	quiet := a.config
 	if quiet.LogLevel == slog.LevelInfo {
 		quiet.LogLevel = slog.LevelWarn
 	}
-	db, err := openDatabase(a.ctx, a.config, quiet.NewLogger(a.err))
+	db, err := openDatabase(ctx, a.config, quiet.NewLogger(a.err))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.close()) }()
-	return f(a.ctx, db)
+	return f(ctx, db)
 }
 
 // orgFlag names the organisation of a command; with a single organisation it may be left out.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"ringside/contacts"
@@ -36,60 +37,53 @@ const (
 	demoGreeting = "Hello {{NAME}}, this is Acme. How can I help you?"
 )
 
-func (c *demoCommand) Run(a *app) error {
-	signals, undo := watchSignals()
-	defer undo()
-	a.config.Listen, a.config.OpsListen = freeIfTaken(a.config.Listen), freeIfTaken(a.config.OpsListen)
+func (c *demoCommand) Run(a *app) (err error) {
+	ctx, stop := untilSignal(a.ctx)
+	defer stop()
 	a.config.PublicURL = "" // Twilio is simulated on this machine
-	s, err := bind(a.config, a.log)
+	s, err := bind(a.config, a.log, listenNearby)
 	if err != nil {
 		return err
 	}
-	if err := s.startUnless(a.ctx, signals); err != nil {
-		return errors.Join(err, s.close())
+	defer func() { err = errors.Join(err, s.close()) }()
+	err = s.start(ctx)
+	if ctx.Err() != nil {
+		return stoppedEarly(ctx)
 	}
-	d, err := newDemo(a, s, c.Verbose)
 	if err != nil {
-		return errors.Join(err, s.close())
+		return err
 	}
-	ctx, cancel := context.WithCancel(a.ctx)
-	stopped := make(chan error, 1)
-	go func() {
-		if !c.Once {
-			d.pace = 700 * time.Millisecond
-		}
-		err := d.play(ctx)
-		if err == nil && !c.Once {
-			d.invite()
-			<-ctx.Done()
-		}
-		stopped <- err
-	}()
-	select {
-	case err = <-stopped:
-	case <-signals:
-		cancel()
-		err = <-stopped
-		if errors.Is(err, context.Canceled) {
-			err = nil
-		}
+	d, err := newDemo(ctx, a, s, c.Verbose)
+	if err != nil {
+		return err
 	}
-	cancel()
-	return errors.Join(err, d.remove(), s.close())
+	defer func() { err = errors.Join(err, d.remove()) }()
+	if c.Once {
+		return d.play(ctx)
+	}
+	d.pace = 700 * time.Millisecond
+	err = d.play(ctx)
+	if err == nil {
+		d.invite()
+		<-ctx.Done()
+	}
+	if ctx.Err() != nil {
+		return nil // Ctrl-C is how this demo ends
+	}
+	return err
 }
 
-// freeIfTaken returns the address, or the same host with a free port if somebody listens there.
-func freeIfTaken(address string) string {
+// listenNearby takes the address, or the same host with a free port if somebody listens there.
+func listenNearby(address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
-	if err == nil {
-		_ = l.Close()
-		return address
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return l, err
 	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return address
+		return nil, err
 	}
-	return net.JoinHostPort(host, "0")
+	return net.Listen("tcp", net.JoinHostPort(host, "0"))
 }
 
 // demo is the seeded organisation, its agent, and Twilio.
@@ -108,25 +102,29 @@ type demo struct {
 }
 
 // newDemo seeds an organisation of its own, so that demos neither meet one another nor anybody's
-// data.
-func newDemo(a *app, s *sidecar, verbose bool) (*demo, error) {
+// data. What a failure leaves is removed.
+func newDemo(ctx context.Context, a *app, s *sidecar, verbose bool) (_ *demo, err error) {
 	printer := simulate.NewPrinter(a.out)
 	printer.Verbose = verbose
 	d := &demo{app: a, sidecar: s, store: org.NewStore(s.db.Pool)}
-	var err error
 	if d.runtime, err = simulate.StartRuntime(simulate.RuntimeOptions{Behaviour: simulate.Receptionist, Observe: printer.Print}); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, d.remove())
+		}
+	}()
 	token := strings.ToLower(rand.Text())
 	d.twilio = &simulate.Twilio{BaseURL: localURL(s.public), AccountSID: simulate.NewSID("AC"), AuthToken: token, Observe: printer.Print}
-	if err := d.seed(a.ctx); err != nil {
-		d.runtime.Close()
+	if err := d.seed(ctx); err != nil {
 		return nil, err
 	}
-	d.token = filepath.Join(a.config.DataDir, "demo-auth-token."+string(d.org.ID[:8]))
-	if err := os.WriteFile(d.token, []byte(token+"\n"), 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("write the demo's auth token: %w", err), d.remove())
+	path := filepath.Join(a.config.DataDir, "demo-auth-token."+string(d.org.ID[:8]))
+	if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+		return nil, fmt.Errorf("write the demo's auth token: %w", err)
 	}
+	d.token = path
 	return d, nil
 }
 
@@ -158,15 +156,16 @@ func (d *demo) seed(ctx context.Context) (err error) {
 
 // connectNumber takes a number that no other demo on this database has.
 func (d *demo) connectNumber(ctx context.Context, a org.Agent) error {
-	for candidate := "+12125550199"; ; candidate = "+1212" + fictional() {
-		n := org.Number{OrgID: d.org.ID, Phone: phone.Number(candidate), AgentID: a.ID, AccountSID: d.twilio.AccountSID}
+	n := org.Number{OrgID: d.org.ID, Phone: "+12125550199", AgentID: a.ID, AccountSID: d.twilio.AccountSID}
+	for range 500 { // of a hundred numbers
 		added, err := d.store.AddNumber(ctx, n, d.twilio.AuthToken)
-		if p, ok := errors.AsType[*problem.Error](err); ok && p.Code == problem.CodeConflict && ctx.Err() == nil {
-			continue
+		if p, ok := errors.AsType[*problem.Error](err); !ok || p.Code != problem.CodeConflict {
+			d.number = added.Phone
+			return err
 		}
-		d.number = added.Phone
-		return err
+		n.Phone = phone.Number("+1212" + fictional())
 	}
+	return errors.New("every number that a demo may use is taken in this database: remove the organisations named \"Acme (demo)\" that killed demos have left")
 }
 
 // fictional returns the last seven digits of a North American number kept for fiction: 555-0100 to
@@ -184,7 +183,10 @@ func (d *demo) remove() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	d.runtime.Close()
-	err := errors.Join(d.sidecar.quiesce(), d.store.Delete(ctx, d.org.ID))
+	err := d.sidecar.quiesce()
+	if d.org.ID != "" {
+		err = errors.Join(err, d.store.Delete(ctx, d.org.ID))
+	}
 	if d.token != "" {
 		err = errors.Join(err, os.Remove(d.token))
 	}

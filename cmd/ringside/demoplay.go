@@ -50,7 +50,7 @@ func (d *demo) play(ctx context.Context) error {
 				return ctx.Err()
 			}
 			d.failures++
-			fmt.Fprintf(d.app.out, "✗ %s\n", err)
+			fmt.Fprintf(d.app.out, "✗ %s\n", oneLine(err))
 		}
 	}
 	if d.failures > 0 {
@@ -79,7 +79,8 @@ func (d *demo) scene(ctx context.Context, index int, sc scene) error {
 	if outcome.Greeting != expected {
 		wrong = append(wrong, fmt.Errorf("the caller heard %q instead of %q", outcome.Greeting, expected))
 	}
-	waiting, cancel := context.WithTimeout(ctx, 5*time.Second)
+	// The call is over: what the agent and the ledger have not got by now they hardly will.
+	waiting, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	session, err := d.runtime.AwaitSession(waiting, index+1)
 	if err != nil {

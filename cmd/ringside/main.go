@@ -1,7 +1,7 @@
 // Command ringside is the sidecar that tells a voice agent who is calling.
 //
-// main calls run, which tests call too; each command has a file of its own. There is wiring here and
-// nothing else: what a command does is in the packages.
+// main calls run; each command has a file of its own. There is wiring here and nothing else: what a
+// command does is in the packages.
 package main
 
 import (
@@ -65,29 +65,9 @@ type exited int
 
 // run is the program: it returns the exit status instead of ending the process.
 func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) (status int) {
-	defer func() {
-		if code, ok := recover().(exited); ok {
-			status = int(code)
-		}
-	}()
-	var cli commands
-	parser, err := kong.New(&cli,
-		kong.Name("ringside"),
-		kong.Description("Ringside tells your voice agent who is calling. It stands on Twilio's webhook path, recognises the caller by phone number, greets them by name, and gives the agent their details. Settings are environment variables: see `ringside config print`."),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(code int) { panic(exited(code)) }),
-		kong.Vars{"version": version},
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
-		kong.Resolvers(environment(environ)),
-	)
-	if err != nil {
-		fmt.Fprintln(stderr, "ringside:", err)
-		return exitFailed
-	}
-	command, err := parser.Parse(args)
-	if err != nil {
-		fmt.Fprintf(stderr, "ringside: %s\nTry `ringside --help`.\n", err)
-		return exitUsage
+	command, status := parse(args, stdout, stderr)
+	if command == nil {
+		return status
 	}
 	config, err := configs.Load(environ)
 	if err != nil {
@@ -96,32 +76,54 @@ func run(ctx context.Context, args, environ []string, stdout, stderr io.Writer) 
 	}
 	a := &app{ctx: ctx, config: config, log: config.NewLogger(stderr), out: stdout, err: stderr}
 	if err := command.Run(a); err != nil {
-		return a.failed(err)
+		fmt.Fprintln(stderr, "ringside:", oneLine(err))
+		return exitFailed
 	}
 	return 0
 }
 
-// failed prints an error for a person and returns the exit status.
-func (a *app) failed(err error) int {
-	if p, ok := errors.AsType[*problem.Error](err); ok {
-		err = p // its own sentence, without how it got here
+// parse reads the command line. Without a command to run it returns nil and the exit status.
+func parse(args []string, stdout, stderr io.Writer) (command *kong.Context, status int) {
+	defer func() {
+		switch cause := recover().(type) {
+		case nil:
+		case exited:
+			command, status = nil, int(cause)
+		default:
+			panic(cause)
+		}
+	}()
+	parser, err := kong.New(&commands{},
+		kong.Name("ringside"),
+		kong.Description("Ringside tells your voice agent who is calling. It stands on Twilio's webhook path, recognises the caller by phone number, greets them by name, and gives the agent their details. Settings are environment variables: see `ringside config print`."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { panic(exited(code)) }),
+		kong.Vars{"version": version},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+	)
+	if err != nil {
+		fmt.Fprintln(stderr, "ringside:", err)
+		return nil, exitFailed
 	}
-	fmt.Fprintln(a.err, "ringside:", err)
-	return exitFailed
+	if command, err = parser.Parse(args); err != nil {
+		fmt.Fprintf(stderr, "ringside: %s\nTry `ringside --help`.\n", err)
+		return nil, exitUsage
+	}
+	return command, 0
 }
 
-// environment lets flags take their value from the environment that run was given.
-func environment(environ []string) kong.Resolver {
-	values := map[string]string{}
-	for _, line := range environ {
-		if key, value, ok := strings.Cut(line, "="); ok {
-			values[key] = value
+// oneLine puts an error into one line for a person. A problem is its own sentence, without how it
+// got here; errors that came together stand side by side.
+func oneLine(err error) string {
+	if several, ok := err.(interface{ Unwrap() []error }); ok && strings.Contains(err.Error(), "\n") {
+		var lines []string
+		for _, one := range several.Unwrap() {
+			lines = append(lines, oneLine(one))
 		}
+		return strings.Join(lines, "; ")
 	}
-	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		if name := flag.Tag.Get("from-env"); name != "" && values[name] != "" {
-			return values[name], nil
-		}
-		return nil, nil
-	})
+	if p, ok := errors.AsType[*problem.Error](err); ok {
+		return p.Error()
+	}
+	return strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", "; ")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 
 	"ringside/internal/org"
@@ -16,7 +17,7 @@ type numberAdd struct {
 	Phone string `arg:"" help:"The number, such as +12125550199."`
 	orgFlag
 	Agent         string `required:"" help:"The voice agent's id." placeholder:"ID"`
-	AccountSID    string `name:"account-sid" from-env:"TWILIO_ACCOUNT_SID" help:"The Twilio account that owns the number; default TWILIO_ACCOUNT_SID." placeholder:"AC…"`
+	AccountSID    string `name:"account-sid" help:"The Twilio account that owns the number; default TWILIO_ACCOUNT_SID." placeholder:"AC…"`
 	AuthTokenFile string `type:"path" help:"A file with that account's auth token; default TWILIO_AUTH_TOKEN." placeholder:"FILE"`
 	jsonFlag
 }
@@ -42,7 +43,7 @@ func (c *numberAdd) Run(a *app) error {
 		if err != nil {
 			return problem.Invalid("phone", "%s", err)
 		}
-		added, err := store.AddNumber(ctx, org.Number{OrgID: o.ID, Phone: n, AgentID: c.Agent, AccountSID: c.AccountSID}, token)
+		added, err := store.AddNumber(ctx, org.Number{OrgID: o.ID, Phone: n, AgentID: c.Agent, AccountSID: cmp.Or(c.AccountSID, a.config.TwilioAccountSID)}, token)
 		if err != nil {
 			return err
 		}

@@ -3,9 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"strings"
 
+	"ringside/configs"
 	"ringside/internal/problem"
 )
 
@@ -29,15 +28,11 @@ func printJSON(a *app, value any) error {
 	return enc.Encode(value)
 }
 
-// readSecretFile reads a file that holds one secret on one line.
+// readSecretFile reads the file that a flag names.
 func readSecretFile(field, path string) (string, error) {
-	raw, err := os.ReadFile(path)
+	secret, err := configs.ReadSecret(path)
 	if err != nil {
-		return "", problem.Invalid(field, "The file cannot be read: %s.", err)
-	}
-	secret := strings.TrimSpace(string(raw))
-	if secret == "" || strings.ContainsAny(secret, "\r\n") {
-		return "", problem.Invalid(field, "The file %s must hold the secret on one line.", path)
+		return "", problem.Invalid(field, "The secret cannot be read: %s.", err)
 	}
 	return secret, nil
 }

@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 )
 
@@ -21,13 +18,21 @@ func (c *serveCommand) Help() string {
 }
 
 func (c *serveCommand) Run(a *app) error {
-	signals, undo := watchSignals()
-	defer undo()
-	s, err := bind(a.config, a.log)
+	starting, started := untilSignal(a.ctx)
+	defer started()
+	s, err := bind(a.config, a.log, listen)
 	if err != nil {
 		return err
 	}
-	if err := s.startUnless(a.ctx, signals); err != nil {
+	err = s.start(starting)
+	signals, undo := watchSignals() // before the look at starting: no signal falls between the two
+	defer undo()
+	if starting.Err() != nil {
+		err = stoppedEarly(starting)
+	}
+	started()
+	if err != nil {
+		undo()
 		return errors.Join(err, s.close())
 	}
 	public, err := s.publicURL()
@@ -43,28 +48,6 @@ func (c *serveCommand) Run(a *app) error {
 		return errors.Join(err, s.close())
 	}
 	return s.untilStopped(a.ctx, signals)
-}
-
-// watchSignals returns the signals that stop the program.
-func watchSignals() (signals <-chan os.Signal, undo func()) {
-	c := make(chan os.Signal, 2)
-	signal.Notify(c, syscall.SIGTERM, syscall.SIGINT)
-	return c, func() { signal.Stop(c) }
-}
-
-// startUnless starts, but gives up when a signal comes first.
-func (s *sidecar) startUnless(ctx context.Context, signals <-chan os.Signal) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	started := make(chan error, 1)
-	go func() { started <- s.start(ctx) }()
-	select {
-	case err := <-started:
-		return err
-	case sig := <-signals:
-		cancel(fmt.Errorf("stopped by %s while starting", sig))
-		return errors.Join(context.Cause(ctx), <-started)
-	}
 }
 
 // untilStopped waits for a signal, drains and closes. A second signal, or the watchdog, ends the

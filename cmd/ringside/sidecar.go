@@ -55,17 +55,20 @@ type sidecar struct {
 
 // bind takes the sockets. It comes before all other work, so that a port that is taken is known at
 // once and nothing has to be undone.
-func bind(config configs.Config, log *slog.Logger) (*sidecar, error) {
+func bind(config configs.Config, log *slog.Logger, listen func(address string) (net.Listener, error)) (*sidecar, error) {
 	s := &sidecar{config: config, log: log, metrics: metrics.New()}
 	var err error
-	if s.public, err = net.Listen("tcp", config.Listen); err != nil {
+	if s.public, err = listen(config.Listen); err != nil {
 		return nil, fmt.Errorf("RINGSIDE_LISTEN: %w", err)
 	}
-	if s.ops, err = net.Listen("tcp", config.OpsListen); err != nil {
+	if s.ops, err = listen(config.OpsListen); err != nil {
 		return nil, errors.Join(fmt.Errorf("RINGSIDE_OPS_LISTEN: %w", err), s.public.Close())
 	}
 	return s, nil
 }
+
+// listen takes exactly this address.
+func listen(address string) (net.Listener, error) { return net.Listen("tcp", address) }
 
 // localURL is where a listener is reached from this machine.
 func localURL(l net.Listener) string {

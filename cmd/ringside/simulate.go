@@ -1,15 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/url"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"ringside/internal/org"
 	"ringside/internal/phone"
@@ -25,9 +24,9 @@ type simulateCall struct {
 	From          string   `required:"" help:"The caller, as Twilio would send it: +14155551200, anonymous, client:…" placeholder:"+14155551200"`
 	To            string   `required:"" help:"The number that is called." placeholder:"+12125550199"`
 	URL           string   `name:"url" required:"" help:"The sidecar." placeholder:"http://127.0.0.1:8080"`
-	PublicURL     string   `name:"public-url" from-env:"RINGSIDE_PUBLIC_URL" help:"What the sidecar has as RINGSIDE_PUBLIC_URL, which is what gets signed; default: the same as --url." placeholder:"https://…"`
+	PublicURL     string   `name:"public-url" help:"What the sidecar has as RINGSIDE_PUBLIC_URL, which is what gets signed; default RINGSIDE_PUBLIC_URL, else the same as --url." placeholder:"https://…"`
 	AuthTokenFile string   `type:"path" help:"A file with the account's auth token; default TWILIO_AUTH_TOKEN." placeholder:"FILE"`
-	AccountSID    string   `name:"account-sid" from-env:"TWILIO_ACCOUNT_SID" help:"The account that owns the number; default TWILIO_ACCOUNT_SID, else looked up in the database." placeholder:"AC…"`
+	AccountSID    string   `name:"account-sid" help:"The account that owns the number; default TWILIO_ACCOUNT_SID, else looked up in the database." placeholder:"AC…"`
 	Say           []string `help:"What the caller says; may be repeated." sep:"none"`
 	Press         string   `help:"Digits that the caller presses after speaking." placeholder:"1234#"`
 	Attestation   string   `help:"The call's StirVerstat." placeholder:"TN-Validation-Passed-A"`
@@ -53,13 +52,13 @@ func (c *simulateCall) Run(a *app) error {
 	if token == "" {
 		return problem.Invalid("auth_token_file", "Give the account's auth token in a file, or in TWILIO_AUTH_TOKEN: the sidecar refuses what is not signed.")
 	}
-	ctx, stop := signal.NotifyContext(a.ctx, syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal(a.ctx)
 	defer stop()
-	account, err := c.account(ctx, a)
+	account, err := c.account(a)
 	if err != nil {
 		return err
 	}
-	twilio := simulate.Twilio{BaseURL: base, PublicURL: c.PublicURL, AccountSID: account, AuthToken: token}
+	twilio := simulate.Twilio{BaseURL: base, PublicURL: cmp.Or(c.PublicURL, a.config.PublicURL), AccountSID: account, AuthToken: token}
 	if !c.JSON {
 		printer := simulate.NewPrinter(a.out)
 		printer.Verbose = c.Verbose
@@ -98,9 +97,9 @@ func baseURL(raw string) (string, error) {
 }
 
 // account finds whose number is called: given, or in the database if there is one here.
-func (c *simulateCall) account(ctx context.Context, a *app) (string, error) {
-	if c.AccountSID != "" {
-		return c.AccountSID, nil
+func (c *simulateCall) account(a *app) (string, error) {
+	if given := cmp.Or(c.AccountSID, a.config.TwilioAccountSID); given != "" {
+		return given, nil
 	}
 	n, ok := phone.Strict(c.To)
 	if !ok || !a.hasDatabase() {

@@ -66,8 +66,8 @@ func (a *API) handle(scope string, h handler) http.Handler {
 }
 
 func (a *API) answer(scope string, h handler, r *http.Request) (any, error) {
-	plain, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !ok {
+	scheme, plain, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || plain == "" {
 		return nil, problem.New(problem.CodeUnauthorized, "Send `Authorization: Bearer rsk_…` with a key from `ringside key create`.")
 	}
 	key, err := a.Keys.Authenticate(r.Context(), strings.TrimSpace(plain))
@@ -83,8 +83,21 @@ func (a *API) answer(scope string, h handler, r *http.Request) (any, error) {
 // recognition answers with the trace of one call: who was recognised, how, and why.
 func (a *API) recognition(r *http.Request, key org.Key) (any, error) {
 	sid := r.PathValue("sid")
+	if !plausible(sid) { // nothing is kept under it, and Postgres might not even read it
+		return nil, problem.NotFound("There is no recognition of such a call.")
+	}
 	if d := a.Decisions.Decided(r.Context(), key.OrgID, sid); d != nil {
 		return d.Trace, nil
 	}
 	return a.Recognition(r.Context(), key.OrgID, sid)
+}
+
+// plausible reports whether a text may be a Sid: letters and digits, as many as the ledger keeps.
+func plausible(sid string) bool {
+	for _, c := range []byte(sid) {
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return sid != "" && len(sid) <= 64
 }

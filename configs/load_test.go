@@ -1,0 +1,224 @@
+package configs_test
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ringside/configs"
+)
+
+// write makes a file with the given content and returns its path.
+func write(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func load(t *testing.T, environ ...string) configs.Config {
+	t.Helper()
+	c, err := configs.Load(environ)
+	if err != nil {
+		t.Fatalf("Load: %v", err)
+	}
+	return c
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	want := configs.Config{
+		Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:8081", DataDir: "./.ringside",
+		RecognitionBudget: 150 * time.Millisecond, WriteBudget: 2 * time.Second, DrainTimeout: time.Minute,
+		LogLevel: slog.LevelInfo, LogFormat: "text",
+	}
+	if diff := cmp.Diff(want, load(t)); diff != "" {
+		t.Errorf("with nothing set (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want, load(t, "RINGSIDE_LISTEN=", "REDIS_URL=", "RINGSIDE_WRITE_BUDGET=", "PATH=/bin", "nonsense")); diff != "" {
+		t.Errorf("with empty and foreign variables (-want +got):\n%s", diff)
+	}
+}
+
+func TestEverySettingIsRead(t *testing.T) {
+	t.Parallel()
+	got := load(t, "DATABASE_URL=postgres://u:p@h/d", "REDIS_URL=redis://:p@h:6379/0", "RINGSIDE_LISTEN=:80", "RINGSIDE_OPS_LISTEN=[::1]:0",
+		"RINGSIDE_PUBLIC_URL=https://ringside.example.com/voice", "RINGSIDE_DATA_DIR=/data", "TWILIO_ACCOUNT_SID=AC1", "TWILIO_AUTH_TOKEN=token",
+		"RINGSIDE_SECRET_KEY=0123456789abcdef", "RINGSIDE_RECOGNITION_BUDGET=20ms", "RINGSIDE_WRITE_BUDGET=1s", "RINGSIDE_DRAIN_TIMEOUT=0s",
+		"RINGSIDE_LOG_LEVEL=debug", "RINGSIDE_LOG_FORMAT=json")
+	want := configs.Config{
+		DatabaseURL: "postgres://u:p@h/d", RedisURL: "redis://:p@h:6379/0", Listen: ":80", OpsListen: "[::1]:0",
+		PublicURL: "https://ringside.example.com/voice", DataDir: "/data", TwilioAccountSID: "AC1", TwilioAuthToken: "token",
+		SecretKey: "0123456789abcdef", RecognitionBudget: 20 * time.Millisecond, WriteBudget: time.Second,
+		LogLevel: slog.LevelDebug, LogFormat: "json",
+	}
+	same := cmp.Comparer(func(a, b configs.Secret) bool { return string(a) == string(b) })
+	if diff := cmp.Diff(want, got, same); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	t.Parallel()
+	empty, twoLines, secret := write(t, " \n"), write(t, "one\ntwo\n"), write(t, "0123456789abcdef\n")
+	missing := filepath.Join(t.TempDir(), "missing")
+	for _, tt := range []struct{ set, want string }{
+		{"RINGSIDE_LISTEN=8080", `RINGSIDE_LISTEN="8080" is not an address: write it like 127.0.0.1:8080 (port 0 takes a free one)`},
+		{"RINGSIDE_LISTEN=127.0.0.1:", `RINGSIDE_LISTEN="127.0.0.1:" is not an address`},
+		{"RINGSIDE_LISTEN=127.0.0.1:65536", `RINGSIDE_LISTEN="127.0.0.1:65536" is not an address`},
+		{"RINGSIDE_OPS_LISTEN=[::1", `RINGSIDE_OPS_LISTEN="[::1" is not an address`},
+		{"RINGSIDE_OPS_LISTEN=127.0.0.1:8080", "RINGSIDE_LISTEN and RINGSIDE_OPS_LISTEN are both 127.0.0.1:8080"},
+		{"RINGSIDE_PUBLIC_URL=ringside.example.com", "RINGSIDE_PUBLIC_URL cannot be used. It does not begin with https://"},
+		{"RINGSIDE_PUBLIC_URL=https://me:hunter2@ringside.example.com", "RINGSIDE_PUBLIC_URL cannot be used. It has a user name or password in it"},
+		{"RINGSIDE_RECOGNITION_BUDGET=150", `RINGSIDE_RECOGNITION_BUDGET="150" is not a duration: write it like 150ms, 2s or 5m`},
+		{"RINGSIDE_RECOGNITION_BUDGET=11s", "RINGSIDE_RECOGNITION_BUDGET=11s is out of range"},
+		{"RINGSIDE_RECOGNITION_BUDGET=-1s", "RINGSIDE_RECOGNITION_BUDGET=-1s is out of range"},
+		{"RINGSIDE_WRITE_BUDGET=15s", "RINGSIDE_WRITE_BUDGET=15s is out of range: 10ms to 14s, since Twilio waits 15s"},
+		{"RINGSIDE_DRAIN_TIMEOUT=-1s", "RINGSIDE_DRAIN_TIMEOUT=-1s is out of range"},
+		{"RINGSIDE_DRAIN_TIMEOUT=soon", `RINGSIDE_DRAIN_TIMEOUT="soon" is not a duration`},
+		{"RINGSIDE_SECRET_KEY=hunter2", "RINGSIDE_SECRET_KEY is shorter than 16 characters; make one with `openssl rand -hex 32`"},
+		{"RINGSIDE_LOG_LEVEL=loud", `RINGSIDE_LOG_LEVEL="loud" is not a log level: debug, info, warn or error`},
+		{"RINGSIDE_LOG_FORMAT=xml", `RINGSIDE_LOG_FORMAT="xml" is neither text nor json`},
+		{"TWILIO_AUTH_TOKEN_FILE=" + missing, "TWILIO_AUTH_TOKEN_FILE: open " + missing},
+		{"DATABASE_URL_FILE=" + empty, "DATABASE_URL_FILE: the file " + empty + " must hold the secret on one line"},
+		{"REDIS_URL_FILE=" + twoLines, "REDIS_URL_FILE: the file " + twoLines + " must hold the secret on one line"},
+		{"RINGSIDE_SECRET_KEY=fedcba9876543210\nRINGSIDE_SECRET_KEY_FILE=" + secret, "RINGSIDE_SECRET_KEY and RINGSIDE_SECRET_KEY_FILE are both set; keep one"},
+		{"RINGSIDE_CONFIG=" + missing, "RINGSIDE_CONFIG: open " + missing},
+	} {
+		t.Run(strings.ReplaceAll(tt.set, "/", "_"), func(t *testing.T) {
+			t.Parallel()
+			_, err := configs.Load(strings.Split(tt.set, "\n"))
+			if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+				t.Fatalf("Load = %v, want an error that begins with %s", err, tt.want)
+			}
+			for _, leaked := range []string{"hunter2", "fedcba9876543210", "0123456789abcdef", "two"} {
+				if strings.Contains(err.Error(), leaked) {
+					t.Errorf("the error shows a secret: %v", err)
+				}
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("one mistake takes several lines:\n%v", err)
+			}
+		})
+	}
+}
+
+// Somebody who has made three mistakes should not have to start three times.
+func TestMistakesAreReportedTogether(t *testing.T) {
+	t.Parallel()
+	file := write(t, "RINGSIDE_LISTN=:1\nRINGSIDE_LISTEN_FILE=x\nRINGSIDE_DRAIN_TIMEOUT=soon\n")
+	_, err := configs.Load([]string{"RINGSIDE_CONFIG=" + file, "RINGSIDE_LISTEN=8080", "RINGSIDE_WRITE_BUDGET=15", "RINGSIDE_RECOGNITION_BUDGET=1h",
+		"RINGSIDE_LOG_FORMAT=xml", "REDIS_URL_FILE=/nonexistent", "RINGSIDE_SECRET_KEY=short"})
+	if err == nil {
+		t.Fatal("Load accepted nothing but mistakes")
+	}
+	var keys []string
+	for line := range strings.Lines(err.Error()) {
+		key, _, _ := strings.Cut(strings.TrimPrefix(line, "RINGSIDE_CONFIG: "+file+" sets "), " ")
+		key, _, _ = strings.Cut(key, "=")
+		key, _, _ = strings.Cut(key, ",")
+		keys = append(keys, strings.TrimSuffix(key, ":"))
+	}
+	want := []string{"REDIS_URL_FILE", "RINGSIDE_LISTEN_FILE", "RINGSIDE_LISTN", "RINGSIDE_WRITE_BUDGET", "RINGSIDE_DRAIN_TIMEOUT",
+		"RINGSIDE_LISTEN", "RINGSIDE_RECOGNITION_BUDGET", "RINGSIDE_SECRET_KEY", "RINGSIDE_LOG_FORMAT"}
+	slices.Sort(want)
+	slices.Sort(keys)
+	if diff := cmp.Diff(want, keys); diff != "" {
+		t.Errorf("keys named, a line each (-want +got):\n%s\n%v", diff, err)
+	}
+}
+
+func TestFile(t *testing.T) {
+	t.Parallel()
+	token := write(t, "from-a-file\n")
+	file := write(t, `# a comment
+RINGSIDE_LISTEN=127.0.0.1:1
+RINGSIDE_OPS_LISTEN=127.0.0.1:2   # another
+export RINGSIDE_DATA_DIR="/data dir"
+DATABASE_URL='postgres://u:pa$$word#1@h/d'
+TWILIO_AUTH_TOKEN_FILE=`+token+`
+RINGSIDE_LOG_LEVEL=
+`)
+	c := load(t, "RINGSIDE_CONFIG="+file, "RINGSIDE_OPS_LISTEN=127.0.0.1:3", "RINGSIDE_LISTEN=")
+	for _, tt := range []struct{ key, got, want string }{
+		{"RINGSIDE_LISTEN, which is empty in the environment", c.Listen, "127.0.0.1:1"},
+		{"RINGSIDE_OPS_LISTEN, which the environment sets as well", c.OpsListen, "127.0.0.1:3"},
+		{"RINGSIDE_DATA_DIR, quoted", c.DataDir, "/data dir"},
+		{"DATABASE_URL, in single quotes", string(c.DatabaseURL), "postgres://u:pa$$word#1@h/d"},
+		{"TWILIO_AUTH_TOKEN, by its file", string(c.TwilioAuthToken), "from-a-file"},
+		{"RINGSIDE_LOG_LEVEL, empty", c.LogLevel.String(), "INFO"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("%s = %q, want %q", tt.key, tt.got, tt.want)
+		}
+	}
+}
+
+// The environment wins, whichever of the two ways of giving a secret each side uses.
+func TestSecretInEnvironmentWinsOverFile(t *testing.T) {
+	t.Parallel()
+	mine, theirs := write(t, "environment"), write(t, "file")
+	for _, environment := range []string{"TWILIO_AUTH_TOKEN=environment", "TWILIO_AUTH_TOKEN_FILE=" + mine} {
+		for _, file := range []string{"TWILIO_AUTH_TOKEN=file", "TWILIO_AUTH_TOKEN_FILE=" + theirs} {
+			c := load(t, environment, "RINGSIDE_CONFIG="+write(t, file+"\n"))
+			if got := string(c.TwilioAuthToken); got != "environment" {
+				t.Errorf("with %s and a file that says %s, the token is the one of the %s", environment, file, got)
+			}
+		}
+	}
+}
+
+// What the parser of such files says quotes them, and there may be secrets in them.
+func TestUnreadableFileIsNotQuoted(t *testing.T) {
+	t.Parallel()
+	for _, content := range []string{"hunter2\nRINGSIDE_LISTEN=:1\n", "DATABASE_URL='postgres://u:hunter2@h/d\n", "DATABASE-URL=hunter2\n"} {
+		path := write(t, content)
+		_, err := configs.Load([]string{"RINGSIDE_CONFIG=" + path})
+		if err == nil {
+			t.Errorf("a file with %q was accepted", content)
+			continue
+		}
+		if !strings.Contains(err.Error(), path) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("a file with %q: the error must name the file and quote nothing of it: %v", content, err)
+		}
+	}
+}
+
+func TestLogger(t *testing.T) {
+	t.Parallel()
+	for format, want := range map[string]string{"text": `level=WARN msg=said key=value`, "json": `"level":"WARN","msg":"said","key":"value"`} {
+		var out strings.Builder
+		c := load(t, "RINGSIDE_LOG_FORMAT="+format, "RINGSIDE_LOG_LEVEL=warn")
+		log := c.NewLogger(&out)
+		log.Info("unsaid")
+		log.Warn("said", "key", "value")
+		if got := out.String(); !strings.Contains(got, want) || strings.Contains(got, "unsaid") {
+			t.Errorf("%s at warn wrote %q, want %s alone", format, got, want)
+		}
+	}
+}
+
+func ExampleConfig_Settings() {
+	c, err := configs.Load([]string{"DATABASE_URL=postgres://me:hunter2@db/ringside", "RINGSIDE_LISTEN=:8080"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, s := range c.Settings()[:4] {
+		fmt.Printf("%s=%s\n", s.Key, s.Value)
+	}
+	// Output:
+	// DATABASE_URL=[redacted]
+	// REDIS_URL=
+	// RINGSIDE_LISTEN=:8080
+	// RINGSIDE_OPS_LISTEN=127.0.0.1:8081
+}
