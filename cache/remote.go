@@ -21,7 +21,10 @@ import (
 // after skipAfter failures in a row Redis is left out for skipFor, so that a Redis that hangs costs
 // callers nothing but a try now and then.
 const (
-	lookWait  = 8 * time.Millisecond
+	lookWait = 8 * time.Millisecond
+	// claimWait bounds the claim of a call's decision, without which two sidecars may answer a
+	// repeated webhook differently. It is waited for once where Redis has just gone away.
+	claimWait = 50 * time.Millisecond
 	writeWait = 100 * time.Millisecond
 	skipAfter = 2
 	skipFor   = 500 * time.Millisecond
