@@ -1,0 +1,256 @@
+package layers_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "ringside/"
+
+// arrow is an import that the design allows.
+type arrow struct{ to, why string }
+
+// layer is a package and what it may import of ours.
+type layer struct {
+	name   string
+	arrows []arrow
+}
+
+// design has the packages from the top to the ground: arrows point down. Programs (package main) are
+// not in it: they wire everything, and nobody can import them.
+var design = []layer{
+	// The edges: where requests come in.
+	{"voice", []arrow{
+		{"internal/agent", "what the runtime is told and may ask for on the relay"},
+		{"recognize", "who is calling decides what the TwiML says"},
+		{"internal/ledger", "each webhook is an event"},
+		{"internal/org", "the switchboard says whose number was called and who signed"},
+		{"internal/twilio", "forms, signatures, TwiML"},
+		{"internal/metrics", "every answer is counted"},
+		{"internal/phone", "Twilio's From is classified"},
+	}},
+	{"internal/api", []arrow{
+		{"recognize", "a recognition's trace is what it serves"},
+		{"internal/org", "a key belongs to an organisation"},
+		{"internal/problem", "errors become problem documents"},
+	}},
+	{"internal/agent", []arrow{
+		{"recognize", "the caller that the runtime is told of"},
+		{"internal/ledger", "notes and summaries are events"},
+		{"contacts", "what a caller says of themselves is captured"},
+		{"internal/org", "a capture is one organisation's"},
+		{"internal/phone", "a capture is under the call's number"},
+	}},
+
+	// What wraps a decision's look-up. It knows nothing of the edges.
+	{"cache", []arrow{
+		{"recognize", "it is a recognize.Directory in front of another, and keeps decisions"},
+		{"internal/org", "an entry is one organisation's"},
+		{"internal/phone", "and one number's"},
+	}},
+
+	// Decisions and records.
+	{"recognize", []arrow{
+		{"contacts", "whether a name is a real one"},
+		{"internal/org", "the agent's greeting and threshold"},
+		{"internal/phone", "only a person's number is looked up"},
+	}},
+	{"internal/ledger", []arrow{
+		{"contacts", "a call that ends fills the address book in the same transaction"},
+		{"internal/org", "an event is one organisation's"},
+		{"internal/phone", "the other party of a call"},
+		{"internal/postgres", "what changes a cached caller is written behind a fence"},
+		{"internal/problem", "an event that cannot be kept is refused in words"},
+	}},
+
+	// The substance: address book, tenants.
+	{"contacts", []arrow{
+		{"internal/org", "a book is an organisation's, and its limit"},
+		{"internal/phone", "what a person writes becomes a number"},
+		{"internal/postgres", "what changes a cached caller is written behind a fence"},
+		{"internal/problem", "what a person got wrong is said in words"},
+	}},
+	{"internal/org", []arrow{
+		{"internal/phone", "numbers are kept as E.164"},
+		{"internal/problem", "what a person got wrong is said in words"},
+	}},
+
+	// The ground.
+	{"internal/simulate", []arrow{
+		{"internal/twilio", "the signature; all else it sees over the wire only, as Twilio does"},
+	}},
+	{"configs", []arrow{
+		{"internal/twilio", "the public URL must be one that Twilio can sign"},
+		{"internal/problem", "the reason why it is not"},
+	}},
+	{"internal/postgres", []arrow{
+		{"internal/problem", "a problem ends a transaction, and is no doubt about its outcome"},
+	}},
+	{"internal/twilio", []arrow{
+		{"internal/problem", "settings that Twilio would refuse are refused in words"},
+	}},
+	{"internal/metrics", nil},
+	{"internal/phone", nil},
+	{"internal/problem", nil},
+
+	// Equipment for tests.
+	{"internal/postgres/pgtest", []arrow{{"internal/postgres", "the private server is what it starts"}}},
+	{"cache/redistest", nil},
+	{"internal/wirefault", nil},
+	{"internal/layers", nil},
+}
+
+// equipment is for tests and must not be part of the program.
+var equipment = []string{"internal/postgres/pgtest", "cache/redistest", "internal/wirefault", "testing", "internal/layers"}
+
+// libraries are the modules of others whose use is one package's business, so that replacing one
+// changes that package alone. docs/dependencies.md says what each is for.
+var libraries = map[string][]string{
+	"github.com/alecthomas/kong":       {"cmd/ringside"},
+	"github.com/caarlos0/env/":         {"configs"},
+	"github.com/gorilla/websocket":     {"voice", "internal/simulate"}, // the two ends of Twilio's socket
+	"github.com/joho/godotenv":         {"configs"},
+	"github.com/nyaruka/phonenumbers":  {"internal/phone"},
+	"github.com/pressly/goose/":        {"internal/postgres"},
+	"github.com/prometheus/":           {"internal/metrics"},
+	"github.com/redis/go-redis/":       {"cache"},
+	"github.com/twilio/twilio-go":      {}, // what ours is compared with, in tests
+	"github.com/jackc/pgx/v5/stdlib":   {"internal/postgres"},
+	"github.com/jackc/pgx/v5/pgproto3": {},
+	"database/sql":                     {"internal/postgres"}, // goose wants it
+	"net/http/httptest":                {},
+	"github.com/google/go-cmp":         {},
+	"pgregory.net/rapid":               {},
+	"go.uber.org/goleak":               {},
+	"github.com/jackc/pgx/v5/pgxpool":  {"cache", "cmd/ringside", "contacts", "internal/ledger", "internal/org", "internal/postgres", "internal/postgres/pgtest", "recognize"},
+	"github.com/jackc/pgx/v5/pgconn":   {"contacts", "internal/ledger", "internal/org", "internal/postgres"},
+}
+
+// listed is a package as `go list` knows it.
+type listed struct {
+	ImportPath, Name string
+	Imports          []string
+}
+
+func (p listed) name() string { return strings.TrimPrefix(p.ImportPath, module) }
+
+func goList(t *testing.T, args ...string) (packages []listed) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Name,Imports"}, args...)...)
+	cmd.Dir = "../.."
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, stderr.Bytes())
+	}
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p listed
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatalf("read what go list says: %v", err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+func TestArrows(t *testing.T) {
+	t.Parallel()
+	used := map[string]bool{}
+	for _, p := range goList(t, "./...") {
+		if p.Name == "main" {
+			continue
+		}
+		i := slices.IndexFunc(design, func(l layer) bool { return l.name == p.name() })
+		if i < 0 {
+			t.Errorf("%s has no place in the design: put it into the table, with its arrows", p.name())
+			continue
+		}
+		used[p.name()] = true
+		for _, imported := range p.Imports {
+			to, ours := strings.CutPrefix(imported, module)
+			if !ours {
+				continue
+			}
+			used[p.name()+" → "+to] = true
+			if !slices.ContainsFunc(design[i].arrows, func(a arrow) bool { return a.to == to }) {
+				t.Errorf("%s imports %s, and the design has no such arrow", p.name(), to)
+			}
+		}
+	}
+	for _, l := range design {
+		if !used[l.name] {
+			t.Errorf("the design has %s, and there is no such package", l.name)
+		}
+		for _, a := range l.arrows {
+			if !used[l.name+" → "+a.to] {
+				t.Errorf("the design has an arrow %s → %s that nobody uses: take it out", l.name, a.to)
+			}
+		}
+	}
+}
+
+func TestArrowsPointDown(t *testing.T) {
+	t.Parallel()
+	for i, from := range design {
+		if slices.ContainsFunc(design[:i], func(l layer) bool { return l.name == from.name }) {
+			t.Errorf("%s is in the table twice", from.name)
+		}
+		for _, a := range from.arrows {
+			down := design[i+1:]
+			if slices.Contains(equipment, from.name) {
+				down = design
+			}
+			if !slices.ContainsFunc(down, func(l layer) bool { return l.name == a.to }) {
+				t.Errorf("the arrow %s → %s does not point down", from.name, a.to)
+			}
+			if a.why == "" {
+				t.Errorf("the arrow %s → %s has no reason", from.name, a.to)
+			}
+		}
+	}
+}
+
+func TestLibrariesHaveOneUser(t *testing.T) {
+	t.Parallel()
+	for _, p := range goList(t, "./...") {
+		if p.Name == "main" && p.name() != "cmd/ringside" {
+			continue // a tool of ours, such as the benchmarks
+		}
+		for _, imported := range p.Imports {
+			for library, users := range libraries {
+				if strings.HasPrefix(imported+"/", strings.TrimSuffix(library, "/")+"/") && !slices.Contains(users, p.name()) {
+					t.Errorf("%s imports %s, which only %v should", p.name(), imported, users)
+				}
+			}
+		}
+	}
+}
+
+func TestProgramHasNoTestEquipment(t *testing.T) {
+	t.Parallel()
+	for _, p := range goList(t, "-deps", "./cmd/ringside") {
+		if slices.Contains(equipment, p.name()) {
+			t.Errorf("the program contains %s", p.name())
+		}
+	}
+}
+
+// A package is named after what it is about, not after what kind of thing is in it.
+func TestNoPackageOfOddsAndEnds(t *testing.T) {
+	t.Parallel()
+	for _, p := range goList(t, "./...") {
+		for word := range strings.SplitSeq(p.name(), "/") {
+			if slices.Contains([]string{"util", "utils", "common", "helper", "helpers", "model", "models", "type", "types", "misc", "shared", "lib", "pkg"}, word) {
+				t.Errorf("%s: no package is called %s", p.name(), word)
+			}
+		}
+	}
+}
