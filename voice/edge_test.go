@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -199,11 +198,15 @@ func (e *edge) addContact(d contacts.Draft) contacts.Contact {
 // settle returns when no call is on the relay any more and all that was recorded is in Postgres.
 func (e *edge) settle() {
 	e.tb.Helper()
-	ctx, cancel := context.WithTimeout(e.tb.Context(), 20*time.Second)
-	defer cancel()
-	e.AwaitIdle(ctx)
+	e.AwaitIdle(within(e.tb))
+	e.flush()
+}
+
+// flush returns when all that has been recorded is in Postgres.
+func (e *edge) flush() {
+	e.tb.Helper()
 	// An event that somebody waits for takes along all that came before it.
-	check(e.tb, e.recorder.Record(ctx, &ledger.Event{OrgID: e.org.ID, SID: settled, Name: "settled", At: time.Now(), Kind: "message", Direction: "outbound"}))
+	check(e.tb, e.recorder.Record(within(e.tb), &ledger.Event{OrgID: e.org.ID, SID: settled, Name: "settled", At: time.Now(), Kind: "message", Direction: "outbound"}))
 }
 
 // settled is the Sid of the row that settle leaves.
@@ -314,16 +317,41 @@ func sampleForm(tb testing.TB, name string) url.Values {
 
 // logbook keeps what was logged.
 type logbook struct {
-	mu   sync.Mutex
-	text bytes.Buffer
+	mu      sync.Mutex
+	text    bytes.Buffer
+	changed chan struct{} // closed at the next line, if somebody waits
 }
-
-var _ io.Writer = (*logbook)(nil)
 
 func (l *logbook) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.changed != nil {
+		close(l.changed)
+		l.changed = nil
+	}
 	return l.text.Write(p)
+}
+
+// await waits until text has been logged.
+func (l *logbook) await(tb testing.TB, text string) {
+	tb.Helper()
+	for {
+		l.mu.Lock()
+		found := strings.Contains(l.text.String(), text)
+		if l.changed == nil {
+			l.changed = make(chan struct{})
+		}
+		changed := l.changed
+		l.mu.Unlock()
+		if found {
+			return
+		}
+		select {
+		case <-changed:
+		case <-within(tb).Done():
+			tb.Fatalf("%q was not logged:\n%s", text, l)
+		}
+	}
 }
 
 func (l *logbook) String() string {

@@ -60,7 +60,8 @@ func (e *edge) ring(callSID, from string) connectOf {
 // socket is Twilio's end of a relay socket, frame by frame.
 type socket struct {
 	*websocket.Conn
-	tb testing.TB
+	tb     testing.TB
+	header http.Header // of the handshake, at the runtime's end
 }
 
 // dial opens the relay's socket with a handshake signed with token.
@@ -73,7 +74,7 @@ func (e *edge) dial(token string) (*socket, *http.Response, error) {
 	}
 	e.tb.Cleanup(func() { conn.Close() })
 	check(e.tb, conn.SetReadDeadline(time.Now().Add(patience)))
-	return &socket{conn, e.tb}, res, nil
+	return &socket{Conn: conn, tb: e.tb}, res, nil
 }
 
 // open opens the socket of a call and sends setup, as Twilio does.
