@@ -96,14 +96,15 @@ func atOnce[T any](n int, fn func(i int) (T, error)) ([]T, []error) {
 	return values, errs
 }
 
-// patiently calls fn again when it ran out of the time that a fenced transaction has, as it may on
-// a machine with more to do: nothing was written then.
-func patiently[T any](fn func() (T, error)) (T, error) {
-	for {
-		if value, err := fn(); !errors.Is(err, context.DeadlineExceeded) {
-			return value, err
+// patiently calls fn again, a few times, when it ran out of the time that a fenced transaction has,
+// as it may on a machine with more to do: nothing was written then.
+func patiently[T any](fn func() (T, error)) (value T, err error) {
+	for range 5 {
+		if value, err = fn(); !errors.Is(err, context.DeadlineExceeded) {
+			break
 		}
 	}
+	return value, err
 }
 
 // refused fails the test unless err is a problem with the given code, and returns it.

@@ -25,8 +25,8 @@ import (
 // Rows are written in one order, events before contacts before interactions and each by their key,
 // so that two recorders with events of the same calls wait for each other and never deadlock.
 //
-// The result announces those whose history was changed by an event that raised no fence, since
-// such an event, a call's beginning, may come after its end.
+// The result announces those whose history has changed though no event of the batch raised a fence
+// for them: a call's beginning raises none, and may come after its end.
 const applySQL = `
 WITH input AS (
 	SELECT * FROM unnest($1::text[]::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
@@ -61,7 +61,7 @@ WITH input AS (
 		max(at) FILTER (WHERE summary <> '') AS summary_at,
 		(array_agg(recognition) FILTER (WHERE recognition IS NOT NULL))[1] AS recognition,
 		jsonb_object_agg(event, detail) FILTER (WHERE detail IS NOT NULL) AS details,
-		bool_or(arrived_at IS NOT NULL) AS arrived, bool_and(fenced) AS fenced
+		bool_or(arrived_at IS NOT NULL) AS arrived
 	FROM live GROUP BY org_id, sid
 ), written AS (
 	INSERT INTO interactions AS held (org_id, sid, kind, direction, from_address, to_address, party, contact_id, agent_id, status, state_rank,
@@ -96,10 +96,10 @@ WITH input AS (
 		summary_at = greatest(held.summary_at, excluded.summary_at),
 		recognition = coalesce(held.recognition, excluded.recognition),
 		details = held.details || excluded.details
-	RETURNING org_id, sid, party, ended_at
+	RETURNING org_id, party, ended_at
 )
 SELECT ringside_announce(org_id, array_agg(DISTINCT party)) FROM written
-WHERE ended_at IS NOT NULL AND party IS NOT NULL AND (org_id, sid) NOT IN (SELECT org_id, sid FROM merged WHERE fenced)
+WHERE ended_at IS NOT NULL AND party IS NOT NULL AND (org_id, party) NOT IN (SELECT org_id, party FROM input WHERE fenced)
 GROUP BY org_id`
 
 // planOnceSQL makes Postgres keep its plan of applySQL. Left alone it plans anew for each length of

@@ -8,4 +8,5 @@ const (
 	MaxWaiting      = maxWaiting
 	MaxWaitingBytes = maxWaitingBytes
 	MaxBatch        = maxBatch
+	MaxBatchBytes   = maxBatchBytes
 )

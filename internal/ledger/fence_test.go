@@ -1,0 +1,183 @@
+package ledger_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/jackc/pgx/v5"
+
+	"ringside/contacts"
+	"ringside/internal/ledger"
+	"ringside/internal/org"
+	"ringside/internal/phone"
+	"ringside/internal/postgres/pgtest"
+)
+
+func TestRule17_TheFenceGoesUpForWhoseHistoryChanges(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	p := newPlace(t, pool)
+	tests := []struct {
+		name   string
+		change func(*ledger.Event)
+		want   bool
+	}{
+		{"a call begins", func(e *ledger.Event) { e.Status = "ringing" }, false},
+		{"is answered", func(e *ledger.Event) { e.Status = "in-progress" }, false},
+		{"ends", func(e *ledger.Event) { e.Status = "completed" }, true},
+		{"is not answered", func(e *ledger.Event) { e.Status = "no-answer" }, true},
+		{"is summed up", func(e *ledger.Event) { e.Summary = "Asked about pricing" }, true},
+		{"has a note", func(e *ledger.Event) { e.Note = "Wants a quote" }, true},
+		{"is somebody else's", func(e *ledger.Event) { e.Disowned = true }, true},
+		{"has a transcript", func(e *ledger.Event) { e.Transcript = &ledger.Transcript{SessionID: "VX1"} }, false},
+		{"is nobody's", func(e *ledger.Event) { e.Status, e.Party = "completed", "" }, false},
+	}
+	for _, test := range tests {
+		var f fence
+		if err := ledger.Apply(t.Context(), pool, &f, []*ledger.Event{p.inbound("CA1", test.name, test.change)}); err != nil {
+			t.Fatal(err)
+		}
+		want := map[org.ID][]phone.Number{p.org.ID: {alex}}
+		if !test.want {
+			want = nil
+		}
+		if diff := cmp.Diff(want, f.raised, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s: fenced (-want, +got):\n%s", test.name, diff)
+		}
+	}
+}
+
+// A transaction that may yet commit is fenced once more when it is given up.
+func TestRule17_TheFenceGoesUpAgainWhenTheOutcomeIsUnknown(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	p := newPlace(t, pool)
+	hold(t, pool)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	var f fence
+	err := ledger.Apply(ctx, pool, &f, []*ledger.Event{p.ended("CA1", 60)})
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("error %v, want the deadline", err)
+	}
+	if diff := cmp.Diff([]phone.Number{alex, alex}, f.raised[p.org.ID]); diff != "" {
+		t.Errorf("fenced (-want, +got):\n%s", diff)
+	}
+}
+
+// TestRule17_WhoeverIsNotFencedIsAnnounced: an event that raises no fence may yet change history, if it
+// comes after the end of its call. Others in its batch that are fenced stay silent.
+func TestRule17_WhoeverIsNotFencedIsAnnounced(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	began := func(e *ledger.Event) {
+		e.Status, e.Untrusted, e.Recognition = "ringing", true, json.RawMessage(`{}`)
+	}
+	tests := []struct {
+		name   string
+		fence  contacts.Fence
+		before func(place) []*ledger.Event
+		batch  func(place) []*ledger.Event
+		want   []phone.Number
+	}{
+		{
+			name: "an end is fenced", fence: &fence{},
+			batch: func(p place) []*ledger.Event { return []*ledger.Event{p.ended("CA1", 60)} },
+		},
+		{
+			name: "unless nobody else sees the fence", fence: contacts.NoFence{},
+			batch: func(p place) []*ledger.Event { return []*ledger.Event{p.ended("CA1", 60)} },
+			want:  []phone.Number{alex},
+		},
+		{
+			name: "a beginning changes no history", fence: &fence{},
+			batch: func(p place) []*ledger.Event {
+				return []*ledger.Event{p.inbound("CA1", "voice", began), ofJo(p.ended("CA2", 60))}
+			},
+		},
+		{
+			name: "unless it comes after the end", fence: &fence{},
+			before: func(p place) []*ledger.Event { return []*ledger.Event{p.ended("CA1", 60)} },
+			batch: func(p place) []*ledger.Event {
+				return []*ledger.Event{p.inbound("CA1", "voice", began), ofJo(p.ended("CA2", 60))}
+			},
+			want: []phone.Number{alex},
+		},
+		{
+			name: "or with it, which is fenced", fence: &fence{},
+			batch: func(p place) []*ledger.Event {
+				return []*ledger.Event{p.inbound("CA1", "voice", began), p.ended("CA1", 60)}
+			},
+		},
+		{
+			name: "or with an end that fences somebody else", fence: &fence{},
+			batch: func(p place) []*ledger.Event {
+				return []*ledger.Event{p.inbound("CA1", "voice", began), ofJo(p.ended("CA1", 60)), ofJo(p.ended("CA2", 60))}
+			},
+			want: []phone.Number{alex},
+		},
+	}
+	for _, test := range tests {
+		p := newPlace(t, pool)
+		if test.before != nil {
+			p.apply(t, test.before(p)...)
+		}
+		conn := listen(t, pool.Config().ConnConfig)
+		if err := ledger.Apply(t.Context(), pool, test.fence, test.batch(p)); err != nil {
+			t.Fatal(err)
+		}
+		got := announced(t, conn)
+		if diff := cmp.Diff(test.want, got); diff != "" {
+			t.Errorf("%s: announced (-want, +got):\n%s", test.name, diff)
+		}
+	}
+}
+
+func ofJo(e *ledger.Event) *ledger.Event {
+	e.Party = jo
+	return e
+}
+
+// listen returns a connection that hears of changed callers.
+func listen(t *testing.T, config *pgx.ConnConfig) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.ConnectConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	if _, err := conn.Exec(t.Context(), `LISTEN ringside_callers`); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// announced returns whom the notifications so far are about, each once: Postgres delivers what is
+// committed before it answers the next statement.
+func announced(t *testing.T, conn *pgx.Conn) (numbers []phone.Number) {
+	t.Helper()
+	var payload string
+	if err := conn.QueryRow(t.Context(), `SELECT 'the end'`).Scan(&payload); err != nil {
+		t.Fatal(err)
+	}
+	arrived, cancel := context.WithCancel(t.Context())
+	cancel() // only what is here
+	for {
+		n, err := conn.WaitForNotification(arrived)
+		if err != nil {
+			break
+		}
+		for _, number := range strings.Fields(n.Payload)[1:] {
+			numbers = append(numbers, phone.Number(number))
+		}
+	}
+	slices.Sort(numbers)
+	return slices.Compact(numbers)
+}
