@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +22,7 @@ import (
 	"ringside/internal/phone"
 	"ringside/internal/postgres"
 	"ringside/internal/postgres/pgtest"
+	"ringside/internal/wirefault"
 	"ringside/recognize"
 )
 
@@ -147,10 +150,38 @@ func openRedis(t *testing.T, url string) *cache.Redis {
 // startSidecar starts one that listens to the tenant's database, and waits until it is current.
 func startSidecar(t *testing.T, n *tenant, redisURL string) *sidecar {
 	t.Helper()
+	return startListening(t, n, redisURL, n.pool)
+}
+
+// startSidecarOnLine is startSidecar with a listener whose connection goes through a proxy.
+func startSidecarOnLine(t *testing.T, n *tenant, redisURL string) (*sidecar, *wirefault.Proxy) {
+	t.Helper()
+	config := n.pool.Config()
+	c := config.ConnConfig
+	line := wirefault.New(t, "unix", fmt.Sprintf("%s/.s.PGSQL.%d", c.Host, c.Port))
+	host, port, err := net.SplitHostPort(line.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Host, c.Port, c.Fallbacks = host, uint16(number), nil
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	return startListening(t, n, redisURL, pool), line
+}
+
+func startListening(t *testing.T, n *tenant, redisURL string, line *pgxpool.Pool) *sidecar {
+	t.Helper()
 	memory := openRedis(t, redisURL)
 	s := &sidecar{
 		reader:   &reader{next: recognize.NewDatabase(n.pool)},
-		listener: postgres.NewListener(n.pool, quiet(), cache.Channel),
+		listener: postgres.NewListener(line, quiet(), cache.Channel),
 		calls:    cache.NewCalls(memory),
 	}
 	s.Callers = cache.NewCallers(s.reader, memory, s.listener.Current)
