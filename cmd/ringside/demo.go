@@ -150,8 +150,12 @@ func (d *demo) seed(ctx context.Context) (err error) {
 	}
 	_, err = d.sidecar.book.AddCampaignPerson(ctx, d.org, contacts.CampaignPerson{Campaign: demoCampaign, Name: "Maria Gomez", Phone: mariaPhone,
 		Notes: "Asked for the yearly price", CalledAt: time.Now().Add(-72 * time.Hour)})
+	if err != nil {
+		return err
+	}
 	d.stranger = "+1206" + fictional()
-	return err
+	// Postgres announces the number as well, but the first call comes at once.
+	return d.sidecar.lines.Load(ctx)
 }
 
 // connectNumber takes a number that no other demo on this database has.

@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
+	"flag"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,7 +36,22 @@ func TestMain(m *testing.M) {
 		}()
 		main()
 	}
+	waitTogether()
 	os.Exit(m.Run())
+}
+
+// waitTogether runs more tests at once than there are processors, unless -parallel says otherwise:
+// these tests wait for other processes more than they compute.
+func waitTogether() {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if given {
+		return
+	}
+	if err := flag.Set("test.parallel", strconv.Itoa(max(8, runtime.GOMAXPROCS(0)))); err != nil {
+		panic(err) // testing has had this flag for ever
+	}
 }
 
 // program is the program as a process of its own.
@@ -83,10 +100,11 @@ func start(t *testing.T, settings []string, args ...string) *program {
 }
 
 // environ is the environment of a program under test: nothing of the developer's but what it takes
-// to run programs.
+// to run programs, and time enough to recognise a caller on a machine that is busy with tests. A test
+// of what happens when the time runs out sets the budget itself.
 func environ(t *testing.T, settings ...string) []string {
 	t.Helper()
-	env := []string{"RINGSIDE_LISTEN=127.0.0.1:0", "RINGSIDE_OPS_LISTEN=127.0.0.1:0", "RINGSIDE_DATA_DIR=" + t.TempDir()}
+	env := []string{"RINGSIDE_LISTEN=127.0.0.1:0", "RINGSIDE_OPS_LISTEN=127.0.0.1:0", "RINGSIDE_DATA_DIR=" + t.TempDir(), "RINGSIDE_RECOGNITION_BUDGET=5s"}
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "PG_BIN"} {
 		if value := os.Getenv(name); value != "" {
 			env = append(env, name+"="+value)
@@ -184,6 +202,16 @@ func (s *serving) ready() (status int, report readiness) {
 	return status, report
 }
 
+// awaitCurrent waits until the sidecar follows the changes in Postgres: what it caches from then on
+// stays cached.
+func (s *serving) awaitCurrent() {
+	s.t.Helper()
+	until(s.t, "the sidecar follows the changes in Postgres", func() bool {
+		_, figures := get(s.t, s.Ops+"/metrics")
+		return strings.Contains(figures, "\nringside_cache_current 1\n")
+	})
+}
+
 // command runs a command that ends, in this process, and returns what it printed.
 func command(t *testing.T, settings []string, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
@@ -269,7 +297,7 @@ func (o *output) await(t *testing.T, text string, ended <-chan struct{}) string 
 		case <-ended:
 			return o.String()
 		case <-deadline:
-			t.Fatalf("%q was not written within %s, but: %s", text, startLimit, fmt.Sprintf("%q", written))
+			t.Fatalf("%q was not written within %s, but %q", text, startLimit, written)
 		}
 	}
 }

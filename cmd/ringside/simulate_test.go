@@ -1,0 +1,94 @@
+package main
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"testing"
+
+	"ringside/internal/postgres/pgtest"
+)
+
+func TestSimulateCall(t *testing.T) {
+	t.Parallel()
+	database := pgtest.URL(t)
+	shop := openShop(t, database)
+	side := serve(t, "DATABASE_URL="+database)
+	token, wrong := file(t, shop.token+"\n"), file(t, "0123456789abcdef0123456789abcdef")
+	call := func(settings []string, more ...string) (int, string, string) {
+		return command(t, settings, append([]string{"simulate", "call", "--from", alex, "--to", shopNumber, "--url", side.Listen}, more...)...)
+	}
+	given := []string{"--account-sid", shop.account, "--auth-token-file", token}
+
+	t.Run("shows the conversation", func(t *testing.T) {
+		t.Parallel()
+		status, out, errs := call(nil, append(given, "--say", "What do you know about me?", "--say", "Goodbye.")...)
+		if status != 0 || errs != "" {
+			t.Errorf("ended with %d: %s", status, errs)
+		}
+		at := 0
+		for _, want := range []string{"POST /twilio/voice", greetsAlex, "What do you know about me?", "alex@acme.io", "Goodbye.", "POST /twilio/voice/status"} {
+			i := strings.Index(out[at:], want)
+			if i < 0 {
+				t.Fatalf("%q is not shown, in its place:\n%s", want, out)
+			}
+			at += i
+		}
+	})
+	t.Run("json", func(t *testing.T) {
+		t.Parallel()
+		status, out, errs := call(nil, append(given, "--json", "--say", "Hello?", "--attestation", "TN-Validation-Failed-A", "--caller-name", "A CHEN")...)
+		var outcome struct {
+			Status, Greeting string
+			Turns            []struct{ Said, Reply string }
+			Webhooks         []struct{ Form url.Values }
+		}
+		if err := json.Unmarshal([]byte(out), &outcome); err != nil || status != 0 || errs != "" {
+			t.Fatalf("ended with %d (%v): %s%s", status, err, out, errs)
+		}
+		if outcome.Status != "completed" || outcome.Greeting != greetsUnknown || len(outcome.Turns) != 1 || outcome.Turns[0].Said != "Hello?" ||
+			outcome.Webhooks[0].Form.Get("CallerName") != "A CHEN" {
+			t.Errorf("the outcome is %s", out)
+		}
+	})
+	t.Run("by the webhook's own address, settings and database", func(t *testing.T) {
+		t.Parallel()
+		settings := []string{"TWILIO_AUTH_TOKEN=" + shop.token, "DATABASE_URL=" + database}
+		status, out, errs := command(t, settings, "simulate", "call", "--from", "anonymous", "--to", shopNumber, "--url", side.Listen+"/twilio/voice")
+		if status != 0 || errs != "" || !strings.Contains(out, greetsUnknown) {
+			t.Errorf("ended with %d:\n%s%s", status, out, errs)
+		}
+	})
+	t.Run("by a file of settings", func(t *testing.T) {
+		t.Parallel()
+		settings := []string{"RINGSIDE_CONFIG=" + file(t, "TWILIO_ACCOUNT_SID="+shop.account+"\nTWILIO_AUTH_TOKEN_FILE="+token+"\n")}
+		if status, out, errs := call(settings); status != 0 || !strings.Contains(out, greetsAlex) {
+			t.Errorf("ended with %d:\n%s%s", status, out, errs)
+		}
+	})
+	t.Run("wrong token", func(t *testing.T) {
+		t.Parallel()
+		status, out, errs := call(nil, "--account-sid", shop.account, "--auth-token-file", wrong)
+		if status != exitFailed || !strings.HasPrefix(errs, "ringside: the call went wrong: Twilio error 11200: ") || !strings.Contains(errs, "answered 403 forbidden") || strings.Count(errs, "\n") != 1 {
+			t.Errorf("ended with %d: %q", status, errs)
+		}
+		if !strings.Contains(out, "403") {
+			t.Errorf("the refusal is not shown:\n%s", out)
+		}
+	})
+	t.Run("wrong token, as json", func(t *testing.T) {
+		t.Parallel()
+		status, out, _ := call(nil, "--account-sid", shop.account, "--auth-token-file", wrong, "--json")
+		var outcome struct{ Alerts []struct{ Status int } }
+		if err := json.Unmarshal([]byte(out), &outcome); err != nil || status != exitFailed || len(outcome.Alerts) == 0 || outcome.Alerts[0].Status != 403 {
+			t.Errorf("ended with %d (%v): %s", status, err, out)
+		}
+	})
+	t.Run("nobody there", func(t *testing.T) {
+		t.Parallel()
+		status, _, errs := command(t, nil, append([]string{"simulate", "call", "--from", alex, "--to", shopNumber, "--url", "http://" + closedPort(t)}, given...)...)
+		if status != exitFailed || !strings.Contains(errs, "could not connect") || strings.Count(errs, "\n") != 1 {
+			t.Errorf("ended with %d: %q", status, errs)
+		}
+	})
+}
