@@ -194,7 +194,7 @@ func (b *voiceBench) awaitRedis(ctx context.Context, sidecar *process, from stri
 
 // everybody sends all requests once.
 func everybody(ctx context.Context, server *process, requests *supply) error {
-	_, err := load{addr: server.address.host(), connections: 16, lasts: time.Hour}.run(ctx, requests)
+	_, err := load{addr: server.address.host(), connections: min(16, len(requests.requests)), lasts: time.Hour}.run(ctx, requests)
 	return err
 }
 
