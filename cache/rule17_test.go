@@ -269,17 +269,25 @@ func (w *world) killListeners(random *rand.Rand) {
 		WHERE datname = current_database() AND application_name LIKE '%listener' AND random() < $2 AND $1 <> ''`, random.Float64())
 }
 
-// cutListeners keeps a listener off for a while: it misses what changes. silence leaves it with a
-// connection that says nothing.
+// cutListeners keeps one listener or all of them off for a while, so that they miss what changes:
+// refused, or with a connection that says nothing.
 func (w *world) cutListeners(random *rand.Rand) {
-	line := w.lines[random.IntN(len(w.lines))]
-	fault := line.Refuse
-	if random.IntN(2) == 0 {
-		fault = line.BlackHole
+	lines, silently := w.lines, random.IntN(2) == 0
+	if random.IntN(3) == 0 {
+		lines = lines[random.IntN(len(lines)):][:1]
 	}
-	fault(true)
-	time.Sleep(time.Duration(random.Int64N(int64(3 * ruleSecond))))
-	fault(false)
+	for _, on := range []bool{true, false} {
+		for _, line := range lines {
+			if silently {
+				line.BlackHole(on)
+			} else {
+				line.Refuse(on)
+			}
+		}
+		if on {
+			time.Sleep(time.Duration(random.Int64N(int64(3 * ruleSecond))))
+		}
+	}
 }
 
 // loseRedis empties Redis or starts it anew.

@@ -295,6 +295,36 @@ func TestRule04_TheLimitIsExactUnderConcurrentAdds(t *testing.T) {
 	}
 }
 
+// An add waits for one that is under way and counts it.
+func TestRule04_TheLimitCountsAnAddThatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	s.org = newOrg(t, s.pool, new(1))
+	tx, err := s.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.Background()) }()
+	for _, sql := range []string{`SELECT FROM orgs WHERE id = $1::text::uuid FOR NO KEY UPDATE`,
+		`INSERT INTO contacts (org_id, name, phone) VALUES ($1::text::uuid, 'Jamie', '+12025550133')`} {
+		if _, err := tx.Exec(t.Context(), sql, s.org.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add := make(chan error, 1)
+	go func() {
+		_, err := s.Add(t.Context(), s.org, contacts.Draft{Name: "Sam", Phone: "+12025550135"})
+		add <- err
+	}()
+	s.awaitLock(t, add)
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-add; !errors.Is(err, context.DeadlineExceeded) {
+		refused(t, err, problem.CodeContactLimitReached)
+	}
+}
+
 func TestRule04_WhatTheLimitCounts(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
@@ -335,29 +365,35 @@ func TestRule04_AutoFillAndCaptureAreNeverStopped(t *testing.T) {
 	refused(t, err, problem.CodeContactLimitReached)
 }
 
-// A person who waits for the plan's count must not hold up a call.
+// The lock under which an add counts is one that a call's own writes do not wait for.
 func TestRule04_AddingByHandDoesNotHoldUpACall(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
-	s.org = newOrg(t, s.pool, new(1))
 	tx, err := s.pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback(context.Background()) }()
-	// The lock that an add holds while it counts.
-	if _, err := tx.Exec(t.Context(), `SELECT FROM orgs WHERE id = $1::text::uuid FOR NO KEY UPDATE`, s.org.ID); err != nil {
+	// An add stops at this lock when it has its own already.
+	if _, err := tx.Exec(t.Context(), `LOCK TABLE phone_numbers IN ACCESS EXCLUSIVE MODE`); err != nil {
 		t.Fatal(err)
 	}
-	s.arrive(t, "+12025550133", when(0))
-	if r := s.capture(t, contacts.Capture{CallSID: "CA1", Phone: "+12025550134", Name: "Jamie Lee", At: when(0)}); !r.OK {
-		t.Errorf("the capture was refused: %+v", r)
-	}
-	impatient, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	add := make(chan error, 1)
+	go func() {
+		_, err := s.Add(t.Context(), s.org, contacts.Draft{Name: "Sam", Phone: "+12025550135"})
+		add <- err
+	}()
+	s.awaitLock(t, add)
+	impatient, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	_, err = s.Add(impatient, s.org, contacts.Draft{Name: "Sam", Phone: "+12025550135"})
-	if !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("an add does not wait for the lock: %v", err)
+	if _, err := s.pool.Exec(impatient, `INSERT INTO contacts (org_id, name, phone) VALUES ($1::text::uuid, 'Jamie', $2)`, s.org.ID, jamie); err != nil {
+		t.Errorf("a contact cannot be written beside an add: %v", err)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-add; err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the add: %v", err)
 	}
 }
 

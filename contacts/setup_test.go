@@ -96,6 +96,14 @@ func atOnce[T any](n int, fn func(i int) (T, error)) ([]T, []error) {
 	return values, errs
 }
 
+// awaitLock returns when a connection to this database waits for a lock, or a call that was to wait
+// has ended instead.
+func (s shelf) awaitLock(t *testing.T, call <-chan error) {
+	t.Helper()
+	for len(call) == 0 && one[int](t, s, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 0 {
+	}
+}
+
 // patiently calls fn again, a few times, when it ran out of the time that a fenced transaction has,
 // as it may on a machine with more to do: nothing was written then.
 func patiently[T any](fn func() (T, error)) (value T, err error) {

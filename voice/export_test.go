@@ -1,6 +1,10 @@
 package voice
 
-import "context"
+import (
+	"context"
+
+	"ringside/internal/ledger"
+)
 
 // Timing is what tests shorten of the sockets' patience.
 type Timing = timing
@@ -22,3 +26,22 @@ func (s *Service) AwaitIdle(ctx context.Context) {
 
 // Timing returns the service's own, to be changed before the first request.
 func (s *Service) Timing() *Timing { return &s.timing }
+
+// Heard is one message as the transcript sees it pass.
+type Heard struct {
+	FromCaller bool
+	Message    []byte
+}
+
+// TranscriptOf returns what is kept of messages that pass one after the other.
+func TranscriptOf(messages ...Heard) []ledger.Line {
+	t := transcript{keep: true}
+	for _, m := range messages {
+		if m.FromCaller {
+			t.fromCaller(m.Message)
+		} else {
+			t.fromRuntime(m.Message)
+		}
+	}
+	return t.lines()
+}

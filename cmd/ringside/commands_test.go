@@ -25,7 +25,7 @@ func TestHelpOfEveryCommand(t *testing.T) {
 	t.Parallel()
 	var names []string
 	for _, command := range leaves(t) {
-		words := strings.Fields(strings.TrimPrefix(command.FullPath(), command.FullPath()[:strings.Index(command.FullPath()+" ", " ")]))
+		words := strings.Fields(command.FullPath())[1:]
 		name := strings.Join(words, " ")
 		names = append(names, name)
 		t.Run(name, func(t *testing.T) {
@@ -172,8 +172,8 @@ func TestBadInput(t *testing.T) {
 		{[]string{"explain", alex, "--to", "x"}, exitFailed, "to: "},
 		{[]string{"explain", alex, "--org", none}, exitFailed, "There is no organisation " + none},
 		{[]string{"simulate", "call", "--from", alex, "--to", shopNumber, "--url", "localhost:8080", "--auth-token-file", token}, exitFailed, `url: "localhost:8080" is not the sidecar's address`},
-		{[]string{"simulate", "call", "--from", alex, "--to", shopNumber, "--url", "http://127.0.0.1:1"}, exitFailed, "auth_token_file: Give the account's auth token"},
-		{[]string{"healthcheck", "--url", "http://" + closedPort(t)}, exitFailed, "no sidecar answers: "},
+		{[]string{"simulate", "call", "--from", alex, "--to", shopNumber, "--url", "http://" + nobody}, exitFailed, "auth_token_file: Give the account's auth token"},
+		{[]string{"healthcheck", "--url", "http://" + nobody}, exitFailed, "no sidecar answers: "},
 	} {
 		t.Run(tt.want, func(t *testing.T) {
 			t.Parallel()

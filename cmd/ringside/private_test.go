@@ -4,11 +4,22 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"ringside/internal/postgres/pgtest"
 	"ringside/internal/simulate"
 )
+
+// runs reports whether the private Postgres of a data folder runs.
+func runs(t *testing.T, dir string) bool {
+	t.Helper()
+	_, err := os.Stat(filepath.Join(dir, "postgres", "postmaster.pid"))
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return err == nil
+}
 
 // Without DATABASE_URL: a private Postgres, used by the sidecar and by the commands beside it. It
 // outlives a crash of the sidecar, and ends with the last who uses it.
@@ -21,8 +32,8 @@ func TestPrivatePostgres(t *testing.T) {
 	token := file(t, twilio.AuthToken)
 
 	id(t, settings, "org", "create", "--name", "Acme", "--country", "US") // before there is a sidecar
-	if _, err := os.Stat(filepath.Join(dir, "postgres", "postmaster.pid")); !os.IsNotExist(err) {
-		t.Errorf("the command has left the server running: %v", err)
+	if runs(t, dir) {
+		t.Error("the command has left the server running")
 	}
 	side := serve(t, settings...)
 	agent := id(t, settings, "agent", "create", "--name", "Reception", "--greeting", greeting, "--runtime-url", runtime.URL())
@@ -40,8 +51,8 @@ func TestPrivatePostgres(t *testing.T) {
 	}
 
 	side.kill()
-	if _, err := os.Stat(filepath.Join(dir, "postgres", "postmaster.pid")); err != nil {
-		t.Errorf("the crash has taken the server with it: %v", err)
+	if !runs(t, dir) {
+		t.Error("the crash has taken the server with it")
 	}
 	side = serve(t, settings...)
 	if out := simulated(); !strings.Contains(out, greetsAlex) {
@@ -51,10 +62,25 @@ func TestPrivatePostgres(t *testing.T) {
 		t.Errorf("org list: %d %q", status, out)
 	}
 	side.stop()
-	if _, err := os.Stat(filepath.Join(dir, "postgres", "postmaster.pid")); !os.IsNotExist(err) {
-		t.Errorf("the server still runs: %v", err)
+	if runs(t, dir) {
+		t.Error("the server still runs")
 	}
 	if said := side.stderr.String(); !strings.Contains(said, "stopped the private Postgres") {
 		t.Errorf("the log:\n%s", said)
+	}
+}
+
+// Ctrl-C in a command leaves no server behind, wherever it comes.
+func TestInterruptedCommandStopsThePrivatePostgres(t *testing.T) {
+	t.Parallel()
+	dir := pgtest.DataDir(t)
+	p := start(t, []string{"RINGSIDE_DATA_DIR=" + dir}, "org", "list")
+	until(t, "the private Postgres starts", func() bool { return runs(t, dir) })
+	p.signal(syscall.SIGINT)
+	if status := p.status(); status != exitFailed || !strings.HasPrefix(p.stderr.String(), "ringside: interrupted: interrupt signal received") {
+		t.Errorf("ended with status %d and said %q", status, p.stderr.String())
+	}
+	if runs(t, dir) {
+		t.Error("the server still runs")
 	}
 }

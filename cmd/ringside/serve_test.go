@@ -27,7 +27,7 @@ func file(t *testing.T, content string) string {
 func TestFromSetUpToRecognisedCallers(t *testing.T) {
 	t.Parallel()
 	settings := []string{"DATABASE_URL=" + pgtest.URL(t), "REDIS_URL=" + redistest.Start(t).URL()}
-	side := serve(t, settings...)
+	side := serve(t, append(settings, "RINGSIDE_LOG_LEVEL=debug")...)
 	runtime, err := simulate.StartRuntime(simulate.RuntimeOptions{Behaviour: simulate.Receptionist, Secret: "runtime-secret"})
 	must(t, err)
 	t.Cleanup(runtime.Close)

@@ -86,7 +86,7 @@ func TestSimulateCall(t *testing.T) {
 	})
 	t.Run("nobody there", func(t *testing.T) {
 		t.Parallel()
-		status, _, errs := command(t, nil, append([]string{"simulate", "call", "--from", alex, "--to", shopNumber, "--url", "http://" + closedPort(t)}, given...)...)
+		status, _, errs := command(t, nil, append([]string{"simulate", "call", "--from", alex, "--to", shopNumber, "--url", "http://" + nobody}, given...)...)
 		if status != exitFailed || !strings.Contains(errs, "could not connect") || strings.Count(errs, "\n") != 1 {
 			t.Errorf("ended with %d: %q", status, errs)
 		}

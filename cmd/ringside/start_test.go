@@ -21,14 +21,8 @@ func taken(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// closedPort returns an address that nobody listens on.
-func closedPort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	must(t, listener.Close())
-	return listener.Addr().String()
-}
+// nobody listens there: the port is that of a service that nobody has run for decades.
+const nobody = "127.0.0.1:1"
 
 // otherMajor makes a data folder with the database of a PostgreSQL that nobody has.
 func otherMajor(t *testing.T) string {
@@ -41,7 +35,7 @@ func otherMajor(t *testing.T) string {
 
 func TestRefusalsToStart(t *testing.T) {
 	t.Parallel()
-	busy, dead, old := taken(t), closedPort(t), otherMajor(t)
+	busy, old := taken(t), otherMajor(t)
 	for _, tt := range []struct {
 		name     string
 		settings []string
@@ -51,8 +45,8 @@ func TestRefusalsToStart(t *testing.T) {
 		{"webhook port taken", []string{"RINGSIDE_LISTEN=" + busy}, exitFailed, "RINGSIDE_LISTEN: listen tcp " + busy + ": bind: address already in use"},
 		{"operations port taken", []string{"RINGSIDE_OPS_LISTEN=" + busy}, exitFailed, "RINGSIDE_OPS_LISTEN: listen tcp " + busy + ": bind: address already in use"},
 		{"settings", []string{"RINGSIDE_RECOGNITION_BUDGET=150"}, exitUsage, `RINGSIDE_RECOGNITION_BUDGET="150" is not a duration`},
-		{"database away", []string{"DATABASE_URL=postgres://me:hunter2@" + dead + "/ringside"}, exitFailed,
-			`cannot open the database "ringside" at ` + dead + `: no server is listening there`},
+		{"database away", []string{"DATABASE_URL=postgres://me:hunter2@" + nobody + "/ringside"}, exitFailed,
+			`cannot open the database "ringside" at ` + nobody + `: no server is listening there`},
 		{"database URL", []string{"DATABASE_URL=postgres://me:hunt%er2@db/ringside"}, exitFailed, "the database URL cannot be read"},
 		{"no such database", []string{"DATABASE_URL=" + strings.Replace(pgtest.EmptyURL(t), "/test_", "/no_", 1)}, exitFailed, "there is no such database"},
 		{"Redis URL", []string{"DATABASE_URL=" + pgtest.URL(t), "REDIS_URL=memcached://:hunter2@cache"}, exitFailed, "REDIS_URL is not a Redis address"},

@@ -150,6 +150,11 @@ func ParseMessage(frame []byte) (m Message, ours bool, err error) {
 	if !bytes.Contains(frame, mark) && !bytes.Contains(frame, escapedMark) {
 		return Message{}, false, nil
 	}
+	return readMessage(frame)
+}
+
+// readMessage is the part of [ParseMessage] that allocates.
+func readMessage(frame []byte) (m Message, ours bool, err error) {
 	var head struct {
 		Type string `json:"type"`
 	}

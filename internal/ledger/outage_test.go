@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"ringside/contacts"
 	"ringside/internal/ledger"
 	"ringside/internal/postgres/pgtest"
@@ -18,7 +20,13 @@ import (
 // While Postgres is away nothing is acknowledged, nobody waits past their time, and nothing is lost.
 func TestRecorderOutlivesAnOutage(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(*pgtest.Instance){"stopped": (*pgtest.Instance).Stop, "killed": (*pgtest.Instance).Kill} {
+	for name, end := range map[string]func(*pgtest.Instance, *pgxpool.Pool){
+		"stopped": func(server *pgtest.Instance, _ *pgxpool.Pool) { server.Stop() },
+		"killed": func(server *pgtest.Instance, pool *pgxpool.Pool) {
+			server.Kill()
+			pool.Reset() // a connection may outlive the server it was made to for a moment
+		},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := pgtest.Stoppable(t)
@@ -28,7 +36,7 @@ func TestRecorderOutlivesAnOutage(t *testing.T) {
 			if err := r.Record(t.Context(), p.ended("CA before", 60)); err != nil {
 				t.Fatal(err)
 			}
-			end(server)
+			end(server, pool)
 
 			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 			defer cancel()

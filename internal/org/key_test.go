@@ -1,0 +1,85 @@
+package org_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ringside/internal/postgres/pgtest"
+	"ringside/internal/problem"
+)
+
+func TestAuthenticate(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	o, other := newOffice(t, pool, "Acme"), newOffice(t, pool, "Other")
+	key, plain, err := o.CreateKey(t.Context(), o.org.ID, " Dashboard ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(plain, "rsk_") || len(plain) < 4+43 || key.OrgID != o.org.ID || key.Name != "Dashboard" {
+		t.Errorf("key %+v, %d characters", key, len(plain))
+	}
+	if diff := cmp.Diff([]string{"read", "write", "tools"}, key.Scopes); diff != "" {
+		t.Errorf("scopes (-want, +got):\n%s", diff)
+	}
+	_, otherPlain, err := other.CreateKey(t.Context(), other.org.ID, "Dashboard")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if otherPlain == plain {
+		t.Error("two keys are the same")
+	}
+	found, err := o.Authenticate(t.Context(), plain)
+	if diff := cmp.Diff(key, found); diff != "" || err != nil {
+		t.Errorf("error %v (-want, +got):\n%s", err, diff)
+	}
+	if found, err := o.Authenticate(t.Context(), otherPlain); err != nil || found.OrgID != other.org.ID {
+		t.Errorf("the other organisation's key: %+v, %v", found, err)
+	}
+	for _, wrong := range []string{"", "rsk_", plain[:len(plain)-1], plain + "x", " " + plain, strings.ToUpper(plain), "sk_" + plain[4:], plain[4:], "rsk_\x00"} {
+		_, err := o.Authenticate(t.Context(), wrong)
+		wantProblem(t, err, problem.CodeUnauthorized, "")
+	}
+	if _, err := pool.Exec(t.Context(), `UPDATE api_keys SET revoked_at = now() WHERE id = $1::text::uuid`, key.ID); err != nil {
+		t.Fatal(err)
+	}
+	_, err = o.Authenticate(t.Context(), plain)
+	wantProblem(t, err, problem.CodeUnauthorized, "")
+}
+
+// A key that does not start as ours do is refused without a question to Postgres.
+func TestAuthenticateAsksOnlyForKeysOfOurs(t *testing.T) {
+	t.Parallel()
+	_, err := closed(t).Authenticate(t.Context(), "sk_live_1")
+	wantProblem(t, err, problem.CodeUnauthorized, "")
+}
+
+func TestRule21_TheKeyItselfIsNotKept(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, pgtest.New(t), "Acme")
+	_, plain, err := o.CreateKey(t.Context(), o.org.ID, "Dashboard")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var row string
+	if err := o.pool.QueryRow(t.Context(), `SELECT k::text || encode(k.hash, 'escape') FROM api_keys k`).Scan(&row); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(row, plain[4:]) {
+		t.Errorf("the key is in its row: %s", row)
+	}
+}
+
+func TestCreateKeyRefuses(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, pgtest.New(t), "Acme")
+	for _, name := range []string{"", " ", strings.Repeat("ä", 201), "\x00", "\xff"} {
+		_, plain, err := o.CreateKey(t.Context(), o.org.ID, name)
+		wantProblem(t, err, problem.CodeInvalid, "name")
+		if plain != "" {
+			t.Errorf("named %q: a key all the same", name)
+		}
+	}
+}
