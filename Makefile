@@ -34,16 +34,24 @@ build: ## Build bin/ringside, a static binary
 
 # The race detector needs a C compiler, which nothing else here does. Without one, tests run
 # without it and say so, rather than asking a newcomer for a compiler; CI always has it.
+#
+# One package at a time (-p 1): each starts servers and bounds how long they may take, and packages
+# that fight over two processors make a healthy server look sick. What is compiled is compiled
+# before, on all processors.
+#
+# One package at a time (-p 1): each starts servers and bounds how long they may take, and packages
+# that fight over two processors make a healthy server look sick. What is compiled is compiled
+# before, on all processors.
 .PHONY: test
 test: ## Vet, and run every test, on a real Postgres and Redis
 	@scripts/need.sh go postgres redis $(if $(CI),cc)
 	go vet ./...
 	@if scripts/need.sh --have cc; then \
-		echo "go test -race -timeout 9m ./..."; \
-		CGO_ENABLED=1 go test -race -timeout 9m ./...; \
+		echo "go test -race -p 1 -timeout 9m ./..."; \
+		CGO_ENABLED=1 go build -race ./... && CGO_ENABLED=1 go test -race -p 1 -timeout 9m ./...; \
 	else \
 		echo "No C compiler here: testing without the race detector."; \
-		go test -timeout 9m ./...; \
+		go test -p 1 -timeout 9m ./...; \
 	fi
 
 .PHONY: lint

@@ -71,7 +71,7 @@ func (c *Calls) claimShared(ctx context.Context, key string, d *recognize.Decisi
 		return nil // it has only strings, numbers and times in it
 	}
 	// Whoever hung up, the next webhook of the call has to find the same decision.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.remote.patience.claim)
 	defer cancel()
 	var rubbish string
 	for range 2 {
@@ -96,7 +96,7 @@ func (c *Calls) Decided(ctx context.Context, id org.ID, sid string) *recognize.D
 	if c.remote == nil || !c.remote.answering() {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.remote.patience.claim)
 	defer cancel()
 	held, err := c.remote.client.Get(ctx, key).Result()
 	if c.remote.noted(err) != nil {
@@ -123,7 +123,7 @@ func (c *Calls) Once(ctx context.Context, name string) bool {
 	if c.remote == nil || !c.remote.answering() {
 		return true
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.remote.patience.write)
 	defer cancel()
 	first, err := c.remote.client.SetNX(ctx, keyMark(name), "", callLife).Result()
 	return c.remote.noted(err) != nil || first
@@ -135,7 +135,7 @@ func (c *Calls) Mark(ctx context.Context, name, value string) {
 	if c.remote == nil || !c.remote.answering() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.remote.patience.write)
 	defer cancel()
 	_ = c.remote.noted(c.remote.client.Set(ctx, keyMark(name), value, callLife).Err())
 }
@@ -143,7 +143,7 @@ func (c *Calls) Mark(ctx context.Context, name, value string) {
 // Marked returns the value under name, or "".
 func (c *Calls) Marked(ctx context.Context, name string) string {
 	if c.remote != nil && c.remote.answering() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), claimWait)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.remote.patience.claim)
 		defer cancel()
 		value, err := c.remote.client.Get(ctx, keyMark(name)).Result()
 		if err == nil {

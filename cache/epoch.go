@@ -66,7 +66,7 @@ func (r *remote) renewEpochs(ctx context.Context, id org.ID) error {
 	if server == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, writeWait)
+	ctx, cancel := context.WithTimeout(ctx, r.patience.write)
 	defer cancel()
 	return r.noted(renewScript.Run(ctx, r.client, []string{keyEpoch, keyOrgEpoch(id)},
 		server.runID+".", quietFor.Microseconds(), rand.Text(), rand.Text()).Err())
@@ -77,7 +77,7 @@ func (r *remote) moveOrg(ctx context.Context, id org.ID) {
 	if r.debt.addIfDue() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.patience.write)
 	defer cancel()
 	if err := r.client.Set(ctx, keyOrgEpoch(id), rand.Text(), 0).Err(); err != nil {
 		r.oblige(err)
@@ -86,7 +86,7 @@ func (r *remote) moveOrg(ctx context.Context, id org.ID) {
 
 // tryMoveEpoch makes every entry in Redis worthless.
 func (r *remote) tryMoveEpoch(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, writeWait)
+	ctx, cancel := context.WithTimeout(ctx, r.patience.write)
 	defer cancel()
 	// The first request of a fresh pool connects and so learns the run id.
 	if err := r.client.Ping(ctx).Err(); err != nil {

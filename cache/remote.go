@@ -17,15 +17,22 @@ import (
 	"ringside/recognize"
 )
 
-// Bounds on what Redis may cost. A look-up that Redis does not answer in lookWait goes to Postgres;
-// after skipAfter failures in a row Redis is left out for skipFor, so that a Redis that hangs costs
+// patience is how long Redis may take before it is done without.
+type patience struct {
+	look time.Duration // a look-up; without an answer it goes to Postgres
+	// claim bounds the claim of a call's decision, without which two sidecars may answer a repeated
+	// webhook differently. It is waited for once where Redis has just gone away.
+	claim time.Duration
+	write time.Duration // nobody's call waits for it
+}
+
+// ordinary is the patience of the program. Tests that are not about it have more: on a machine that
+// is busy with them a healthy Redis may take longer.
+var ordinary = patience{look: 8 * time.Millisecond, claim: 50 * time.Millisecond, write: 100 * time.Millisecond}
+
+// After skipAfter failures in a row Redis is left out for skipFor, so that a Redis that hangs costs
 // callers nothing but a try now and then.
 const (
-	lookWait = 8 * time.Millisecond
-	// claimWait bounds the claim of a call's decision, without which two sidecars may answer a
-	// repeated webhook differently. It is waited for once where Redis has just gone away.
-	claimWait = 50 * time.Millisecond
-	writeWait = 100 * time.Millisecond
 	skipAfter = 2
 	skipFor   = 500 * time.Millisecond
 )
@@ -39,7 +46,7 @@ type Redis struct{ remote *remote }
 // OpenRedis prepares the connection to Redis. It does not wait for one: a Redis that is away is
 // left out until it is back. An error means that the address cannot be read.
 func OpenRedis(url string, log *slog.Logger) (*Redis, error) {
-	r, err := newRemote(url, log)
+	r, err := newRemote(url, log, ordinary)
 	if err != nil {
 		return nil, err
 	}
@@ -62,8 +69,9 @@ func (r *Redis) Ping(ctx context.Context) error {
 
 // remote is the cache's part in Redis.
 type remote struct {
-	client *redis.Client
-	log    *slog.Logger
+	client   *redis.Client
+	log      *slog.Logger
+	patience patience
 
 	asks    atomic.Uint64
 	server  atomic.Pointer[server] // that the newest connection goes to; nil before the first
@@ -74,20 +82,20 @@ type remote struct {
 	debt      debt
 }
 
-func newRemote(url string, log *slog.Logger) (*remote, error) {
+func newRemote(url string, log *slog.Logger, p patience) (*remote, error) {
 	options, err := redis.ParseURL(url)
 	if err != nil {
 		return nil, fmt.Errorf("REDIS_URL is not a Redis address: write it like redis://localhost:6379/0")
 	}
 	logging.Disable() // go-redis repeats on stderr what it returns, each time; here it is logged once an outage
-	r := &remote{log: log, debt: debt{quit: make(chan struct{})}}
+	r := &remote{log: log, patience: p, debt: debt{quit: make(chan struct{})}}
 	// go-redis' defaults retry for seconds; here a miss is cheap and a wait is not.
 	options.MaxRetries = -1
 	options.DialerRetries = 1
 	options.DialTimeout = 200 * time.Millisecond
-	options.ReadTimeout = writeWait
-	options.WriteTimeout = writeWait
-	options.PoolTimeout = lookWait
+	options.ReadTimeout = p.write
+	options.WriteTimeout = p.write
+	options.PoolTimeout = p.look
 	options.ContextTimeoutEnabled = true
 	options.PoolSize = 64
 	options.DisableIdentity = true
@@ -192,7 +200,7 @@ type view struct {
 
 // look reads a caller's entry, the epochs and Redis' clock in one round trip.
 func (r *remote) look(ctx context.Context, k callerKey) (view, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookWait)
+	ctx, cancel := context.WithTimeout(ctx, r.patience.look)
 	defer cancel()
 	pipe := r.client.Pipeline()
 	clock := pipe.Time(ctx)
@@ -258,7 +266,7 @@ func (r *remote) fill(ctx context.Context, k callerKey, v view, record *recogniz
 	if err != nil {
 		return fmt.Errorf("encode caller: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, writeWait)
+	ctx, cancel := context.WithTimeout(ctx, r.patience.write)
 	defer cancel()
 	err = fillScript.Run(ctx, r.client, []string{keyEpoch, keyOrgEpoch(k.org), keyCaller(k)},
 		v.epoch, v.org, v.prefix(k), body, life.Milliseconds(), v.at.UnixMicro(), fillAge.Microseconds()).Err()
@@ -270,7 +278,7 @@ func (r *remote) raise(ctx context.Context, keys []callerKey) bool {
 	if r.debt.addIfDue() {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeWait)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.patience.write)
 	defer cancel()
 	pipe := r.client.Pipeline()
 	for _, k := range keys {

@@ -87,7 +87,7 @@ type Draft struct {
 
 // Add adds a contact by hand. A phone that an active contact has is a duplicate_phone problem with
 // that contact's id; past the plan's limit it is a contact_limit_reached problem. Both hold under
-// any concurrency.
+// any concurrency. One of the organisation's own numbers is refused.
 func (b *Book) Add(ctx context.Context, o org.Org, d Draft) (Contact, error) {
 	c, err := d.check(o.Country)
 	if err != nil {
@@ -197,8 +197,8 @@ func (d Draft) check(country string) (Contact, error) {
 	return c, nil
 }
 
-// CleanTags makes one line of each tag and drops blank ones and repetitions (compared without case), keeping order
-// and the first spelling.
+// CleanTags makes one line of each tag and drops blank ones and repetitions (compared without
+// case), keeping order and the first spelling.
 func CleanTags(tags []string) []string {
 	seen := map[string]bool{}
 	clean := []string{}

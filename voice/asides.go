@@ -41,7 +41,7 @@ func (s *session) work(ctx context.Context) {
 		case t := <-s.tools:
 			s.handle(lasting, t)
 		case late := <-s.late:
-			if s.service.Tools.Disowned(ctx, s.call.SID) { // not_me came first, and holds
+			if s.service.Tools.Disowned(ctx, &s.call) { // not_me came first, and holds
 				s.service.Log.Debug("late context is not told: the caller is somebody else", "call_sid", s.call.SID)
 				continue
 			}

@@ -99,7 +99,7 @@ func (s *session) passOn(e end) (by string) {
 		return "runtime_lost"
 	}
 	if code == websocket.CloseNormalClosure || code == websocket.CloseNoStatusReceived {
-		s.service.Calls.Mark(context.Background(), closedMark(s.call.SID), "1")
+		s.service.Calls.Mark(context.Background(), closedMark(s.call.Org.ID, s.call.SID), "1")
 	}
 	s.caller.farewell(code, reason)
 	return "runtime"

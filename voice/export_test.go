@@ -6,6 +6,13 @@ import (
 	"ringside/internal/ledger"
 )
 
+// The limits that the protocol's page tells.
+const (
+	MessageLimit  = runtimeLimit
+	ToolsInFlight = toolsInFlight
+	MaxAttempts   = maxAttempts
+)
+
 // Timing is what tests shorten of the sockets' patience.
 type Timing = timing
 

@@ -155,6 +155,15 @@ func TestSocketsAreRefused(t *testing.T) {
 	must(session.Await(within(t), func(m simulate.Message) bool { return m.VoicePrompt == "still on" }))(t)
 	s.shut(1000, "")
 
+	// Another organisation that names the same CallSid gets a token of its own, which uses up no other.
+	form := with(inbound(callSID("spied"), jane), "AccountSid", otherAccount, "To", otherNumber)
+	foreign := e.post("/twilio/voice", form, func(r *http.Request) {
+		r.Header.Set(twilio.SignatureHeader, twilio.Sign(otherToken, publicURL+"/twilio/voice", form))
+	})
+	if readConnect(t, foreign.body).Token == e.ring(callSID("spied"), jane).Token {
+		t.Error("two organisations have the same token for the same CallSid")
+	}
+
 	// Nor does a token lead to a number of another organisation.
 	elsewhere := e.ring(callSID("elsewhere"), jane).Token
 	s, _, err := e.dial(authToken)

@@ -30,10 +30,7 @@ func (s *Service) inbound(r *http.Request, req *request) reply {
 	}
 	sid := req.form.Text("CallSid")
 	if !usableSID(sid) {
-		if s.notice.due("no CallSid") {
-			s.Log.Error("Twilio sent a call without a usable CallSid; the caller hears the apology", "path", req.path)
-		}
-		return s.apology(r, req)
+		return s.nameless(r, req)
 	}
 	call := recognize.Call{SID: sid, Org: route.Org, Agent: route.Agent, Party: phone.Classify(ends.theirs()),
 		Attestation: req.form.Text("StirVerstat"), At: req.arrived}
@@ -53,6 +50,14 @@ func (s *Service) inbound(r *http.Request, req *request) reply {
 
 // usableSID reports whether a call can be told from others by its Sid.
 func usableSID(sid string) bool { return sid != "" && len(sid) <= maxSID }
+
+// nameless answers a call that cannot be told from others: somebody is on the line all the same.
+func (s *Service) nameless(r *http.Request, req *request) reply {
+	if s.notice.due("no CallSid") {
+		s.Log.Error("Twilio sent a call without a usable CallSid; the caller hears the apology", "path", req.path)
+	}
+	return s.apology(r, req)
+}
 
 // observe counts a new decision.
 func (s *Service) observe(d *recognize.Decision, took time.Duration) {
@@ -79,7 +84,7 @@ func (s *Service) connect(agent *org.Agent, callSID string, a action, greeting s
 		URL:             s.PublicURL.Socket(pathRelay),
 		WelcomeGreeting: greeting,
 		Attributes:      twilio.RelaySettings(agent.RelaySettings).Attributes(agent.Language),
-		Parameters:      []twilio.Parameter{{Name: tokenParameter, Value: s.token(callSID, a)}},
+		Parameters:      []twilio.Parameter{{Name: tokenParameter, Value: s.token(agent.OrgID, callSID, a)}},
 	})
 	return d.Bytes()
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ringside/internal/ledger"
+	"ringside/internal/org"
 	"ringside/internal/phone"
 	"ringside/internal/twilio"
 )
@@ -17,7 +18,9 @@ import (
 const reasonUnreachable = "ringside-runtime-unreachable"
 
 // closedMark names the mark of a call whose runtime ended the session on purpose.
-func closedMark(callSID string) string { return "runtime_closed:" + callSID }
+func closedMark(id org.ID, callSID string) string {
+	return "runtime_closed:" + string(id) + ":" + callSID
+}
 
 // status takes Twilio's status callback. It is acknowledged once the event is durable.
 func (s *Service) status(r *http.Request, req *request) reply {
@@ -44,6 +47,9 @@ func ended(e *ledger.Event, duration int) {
 // after takes the request that Twilio makes when a session has ended, and says what comes next: a
 // reconnect if the session was lost, a person if the agent hands over, else the end.
 func (s *Service) after(r *http.Request, req *request) reply {
+	if !usableSID(req.form.Text("CallSid")) {
+		return s.nameless(r, req)
+	}
 	e, reject := s.event(r, req)
 	if e == nil {
 		return reject
@@ -79,7 +85,7 @@ func (s *Service) next(r *http.Request, req *request, session string, reason *st
 	case session == "ended" && handoff != "" && route.Agent.FallbackNumber != "":
 		*reason = "handoff"
 		return sorry(route.Agent), "handoff"
-	case session == "ended" || s.Calls.Marked(r.Context(), closedMark(sid)) != "":
+	case session == "ended" || s.Calls.Marked(r.Context(), closedMark(route.Org.ID, sid)) != "":
 		return hangup(), "agent_ended"
 	case req.action.attempt+1 >= maxAttempts:
 	case s.sessions.closed():

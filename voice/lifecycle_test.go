@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -275,6 +276,43 @@ func TestRule14_StatusIsDurableBeforeItIsAcknowledged(t *testing.T) {
 	}
 	if n := e.rows(); n != 3 {
 		t.Errorf("%d rows of 3 calls", n)
+	}
+}
+
+// While no event can be written, every webhook that a caller waits for is answered all the same; only
+// the status callback, for which nobody waits, holds out for its event.
+func TestRule16_TheCallerNeverWaitsForAWrite(t *testing.T) {
+	t.Parallel()
+	letGo := make(chan struct{})
+	e := newEdge(t, parts{config: func(c *voice.Config) { c.Recorder = patient{c.Recorder, letGo} }})
+	status := make(chan int)
+	go func() {
+		form := with(inbound(callSID("ended"), jane), "CallStatus", "completed")
+		w := httptest.NewRecorder()
+		e.mux.ServeHTTP(w, signed("/twilio/voice/status", form.Encode(), form))
+		status <- w.Code
+	}()
+	answered := make(chan struct{})
+	go func() {
+		defer close(answered)
+		e.post("/twilio/voice", inbound(callSID("rings"), jane))
+		e.post("/twilio/voice/fallback", inbound(callSID("rings"), jane))
+		e.after("/twilio/voice/after", callSID("rings"), jane, "SessionStatus", "failed")
+		e.after("/twilio/voice/after", callSID("rings"), jane, "SessionStatus", "completed", "CallStatus", "completed")
+	}()
+	select {
+	case <-answered:
+	case <-within(t).Done():
+		t.Error("a caller waits for a write")
+	}
+	select {
+	case code := <-status:
+		t.Errorf("the status callback was answered %d before its event was written", code)
+	default:
+	}
+	close(letGo)
+	if code := <-status; code != http.StatusNoContent {
+		t.Errorf("then the status callback was answered %d", code)
 	}
 }
 

@@ -125,7 +125,7 @@ func (s *Service) begin(ctx context.Context, caller *peer, account *org.Account)
 		return nil, "the first message must be setup"
 	}
 	token := m.CustomParameters[tokenParameter]
-	a, ok := s.checkToken(m.CallSID, token)
+	a, ok := s.checkToken(account.OrgID, m.CallSID, token)
 	switch {
 	case !ok:
 		return nil, "token not valid"

@@ -12,8 +12,10 @@ import (
 	"ringside/internal/org"
 )
 
-// dialTries is how often a connection to a runtime is tried.
-const dialTries = 2
+// dialTries is how often a connection to a runtime is tried, over about three seconds where it is
+// refused at once: long enough for a runtime that is being restarted, while the caller hears the
+// greeting.
+const dialTries = 5
 
 // dialRuntime connects to an agent's runtime, and tries once more after a failure: a runtime that is
 // just being replaced answers the second time. The runtime knows us by the agent's secret, since it
@@ -31,7 +33,7 @@ func (s *Service) dialRuntime(ctx context.Context, a *org.Agent, callSID string)
 			select {
 			case <-ctx.Done():
 				return nil, ctx.Err()
-			case <-time.After(s.timing.Retry):
+			case <-time.After(s.timing.Retry << (try - 1)): // twice as long each time
 			}
 		}
 		var conn *websocket.Conn

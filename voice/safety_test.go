@@ -179,8 +179,10 @@ func TestRule20_ACallWithoutSidHearsAnApology(t *testing.T) {
 	e := newEdge(t, parts{})
 	for _, sid := range []string{"", strings.Repeat("C", 65)} {
 		form := with(inbound(callSID("x"), jane), "CallSid", sid)
-		if a := e.post("/twilio/voice", form); a.status != 200 || !strings.Contains(a.body, "<Say") {
-			t.Errorf("CallSid %q: answered %d %s", sid, a.status, a.body)
+		for _, path := range []string{"/twilio/voice", "/twilio/voice/fallback", "/twilio/voice/after"} {
+			if a := e.post(path, form); a.status != 200 || !strings.Contains(a.body, "<Say") {
+				t.Errorf("%s, CallSid %q: answered %d %s", path, sid, a.status, a.body)
+			}
 		}
 		if a := e.post("/twilio/voice/status", form); a.status != http.StatusBadRequest {
 			t.Errorf("status without a usable CallSid: answered %d", a.status)

@@ -74,7 +74,7 @@ func (s *session) connect(ctx context.Context) error {
 	}
 	s.runtime = newPeer(conn, runtimeLimit, &s.service.timing)
 	caller := s.decision.Caller
-	if s.service.Tools.Disowned(ctx, s.call.SID) {
+	if s.service.Tools.Disowned(ctx, &s.call) {
 		caller = recognize.Unknown()
 	}
 	packet, err := agent.AddCaller(s.first, caller)

@@ -64,6 +64,7 @@ type wired struct {
 	*edge
 	twilio, runtime *socket
 	setup           simulate.AgentSetup // what the runtime was told last
+	setupRaw        []byte
 	wire            *wireRuntime
 }
 
@@ -105,8 +106,8 @@ func (w *wired) connect(sid, from, token string) {
 	w.twilio = w.open(sid, from, token)
 	var setup string
 	w.runtime, setup = w.wire.accept()
-	w.setup = simulate.AgentSetup{}
-	check(w.tb, json.Unmarshal([]byte(setup), &w.setup))
+	w.setup, w.setupRaw = simulate.AgentSetup{}, []byte(setup)
+	check(w.tb, json.Unmarshal(w.setupRaw, &w.setup))
 }
 
 // ended waits until no call is on the relay, and checks what ended the session.

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ringside/internal/postgres/pgtest"
+	"ringside/internal/problem"
 )
 
 // leaves returns every command, as the words that name it.
@@ -191,6 +194,28 @@ func TestBadInput(t *testing.T) {
 				t.Errorf("printed %q, said %q", out, errs)
 			}
 		})
+	}
+}
+
+func TestErrorsTakeOneLine(t *testing.T) {
+	t.Parallel()
+	refused := problem.Invalid("phone", "It is too short.")
+	away := errors.New("connection refused")
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{fmt.Errorf("open the database: %w", away), "open the database: connection refused"},
+		{fmt.Errorf("add contact: %w", refused), "phone: It is too short."}, // its own sentence, not how it got here
+		{errors.Join(refused, away), "phone: It is too short.; connection refused"},
+		{errors.Join(nil, errors.Join(away, fmt.Errorf("stop: %w", away))), "connection refused; stop: connection refused"},
+		{errors.Join(fmt.Errorf("add contact: %w", refused)), "phone: It is too short."},
+		{fmt.Errorf("close: %w", errors.Join(away, away)), "close: connection refused; connection refused"},
+		{fmt.Errorf("%w: %w", away, away), "connection refused: connection refused"},
+	} {
+		if got := oneLine(tt.err); got != tt.want {
+			t.Errorf("oneLine(%q) = %q, want %q", tt.err, got, tt.want)
+		}
 	}
 }
 

@@ -40,7 +40,8 @@ const (
 func (c *demoCommand) Run(a *app) (err error) {
 	ctx, stop := untilSignal(a.ctx)
 	defer stop()
-	a.config.PublicURL = "" // Twilio is simulated on this machine
+	a.config.PublicURL = ""                                    // Twilio is simulated on this machine
+	a.config.DataDir = filepath.Join(a.config.DataDir, "demo") // apart from anybody's data
 	s, err := bind(a.config, a.log, listenNearby)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"net"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -48,7 +49,7 @@ func nothingLeft(t *testing.T, db *pgxpool.Pool, dir string) {
 	if left != 0 {
 		t.Errorf("%d rows are left in the database", left)
 	}
-	tokens, err := filepath.Glob(filepath.Join(dir, "demo-auth-token.*"))
+	tokens, err := filepath.Glob(filepath.Join(dir, "demo", "demo-auth-token.*"))
 	if err != nil || len(tokens) != 0 {
 		t.Errorf("left in the data folder: %v, %v", tokens, err)
 	}
@@ -89,8 +90,11 @@ func TestDemoTwiceInARow(t *testing.T) {
 		p := start(t, []string{"RINGSIDE_DATA_DIR=" + dir}, "demo", "--once")
 		showsTheCalls(t, p)
 	}
-	if runs(t, dir) {
+	if runs(t, filepath.Join(dir, "demo")) {
 		t.Error("the private Postgres still runs")
+	}
+	if _, err := os.Stat(filepath.Join(dir, "postgres")); !os.IsNotExist(err) {
+		t.Errorf("the demo has touched the database of somebody's own sidecar: %v", err)
 	}
 }
 

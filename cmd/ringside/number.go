@@ -55,6 +55,6 @@ func (c *numberAdd) Run(a *app) error {
 Now set the number in the Twilio console (see docs/twilio.md):
   A call comes in         %s/twilio/voice            HTTP POST
   Primary handler fails   %s/twilio/voice/fallback   HTTP POST
-  Call status changes     %s/twilio/voice/status     HTTP POST`, n.Readable(), added.ID, base, base, base)
+  Call status changes     %s/twilio/voice/status#rc=3&rp=5xx,ct,rt   HTTP POST`, n.Readable(), added.ID, base, base, base)
 	})
 }

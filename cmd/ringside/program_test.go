@@ -23,9 +23,9 @@ const asProgram = "RINGSIDE_TEST_MAIN"
 
 // Limits of a program under test, generous because several run at once under the race detector.
 const (
-	startLimit = 30 * time.Second
-	endLimit   = 30 * time.Second
-	eventually = 20 * time.Second
+	startLimit = time.Minute
+	endLimit   = 2 * time.Minute // a demo on a new private Postgres, from beginning to end
+	eventually = time.Minute
 )
 
 func TestMain(m *testing.M) {

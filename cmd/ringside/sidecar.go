@@ -231,8 +231,19 @@ func (s *sidecar) drain(ctx context.Context) {
 	s.draining.Store(true)
 	ctx, cancel := context.WithTimeout(ctx, s.config.DrainTimeout)
 	defer cancel()
+	if s.voice.OpenCalls() == 0 {
+		return
+	}
 	s.voice.Drain(ctx)
+	select { // for the callbacks of the calls that have just ended
+	case <-time.After(lastCallbacks):
+	case <-ctx.Done():
+	}
 }
+
+// lastCallbacks is how long a sidecar that drains stays after its last call: Twilio tells the call's
+// end a moment later, and by default only once.
+const lastCallbacks = 2 * time.Second
 
 // quiesce ends serving: first no new requests, then the last events are written. It is done once.
 func (s *sidecar) quiesce() error {

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// stopSignals ask the program to stop: a supervisor's TERM, and Ctrl-C.
-var stopSignals = []os.Signal{syscall.SIGTERM, syscall.SIGINT}
+// stopSignals ask the program to stop: a supervisor's TERM, Ctrl-C, and a terminal that closes.
+var stopSignals = []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP}
 
 // watchSignals returns the signals that stop the program, for a command that tells the first from
 // the second.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -70,8 +71,15 @@ func (c *simulateCall) Run(a *app) error {
 			return printErr
 		}
 	}
+	if refused, ok := errors.AsType[*simulate.Error](err); ok && refused.Status == http.StatusForbidden {
+		return problem.New(problem.CodeForbidden, "The sidecar refused the signature. Check the auth token, the account (%s), and that --public-url (%s) is what the sidecar has as RINGSIDE_PUBLIC_URL; see docs/twilio.md.",
+			account, cmp.Or(twilio.PublicURL, base))
+	}
 	if err != nil {
 		return fmt.Errorf("the call went wrong: %w", err)
+	}
+	if !c.JSON {
+		fmt.Fprintf(a.out, "\nThe call was %s.\n", outcome.CallSID)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func TestSimulateCall(t *testing.T) {
 			t.Errorf("ended with %d: %s", status, errs)
 		}
 		at := 0
-		for _, want := range []string{"POST /twilio/voice", greetsAlex, "What do you know about me?", "alex@acme.io", "Goodbye.", "POST /twilio/voice/status"} {
+		for _, want := range []string{"POST /twilio/voice", greetsAlex, "What do you know about me?", "alex@acme.io", "Goodbye.", "POST /twilio/voice/status", "\nThe call was CA"} {
 			i := strings.Index(out[at:], want)
 			if i < 0 {
 				t.Fatalf("%q is not shown, in its place:\n%s", want, out)
@@ -69,7 +69,7 @@ func TestSimulateCall(t *testing.T) {
 	t.Run("wrong token", func(t *testing.T) {
 		t.Parallel()
 		status, out, errs := call(nil, "--account-sid", shop.account, "--auth-token-file", wrong)
-		if status != exitFailed || !strings.HasPrefix(errs, "ringside: the call went wrong: Twilio error 11200: ") || !strings.Contains(errs, "answered 403 forbidden") || strings.Count(errs, "\n") != 1 {
+		if status != exitFailed || !strings.HasPrefix(errs, "ringside: The sidecar refused the signature. Check the auth token, the account ("+shop.account+")") || strings.Count(errs, "\n") != 1 {
 			t.Errorf("ended with %d: %q", status, errs)
 		}
 		if !strings.Contains(out, "403") {

@@ -103,6 +103,7 @@ func TestStoppedWhileStarting(t *testing.T) {
 	}{
 		{"serve", syscall.SIGTERM, "ringside: stopped while starting: terminated signal received\n"},
 		{"serve", syscall.SIGINT, "ringside: stopped while starting: interrupt signal received\n"},
+		{"serve", syscall.SIGHUP, "ringside: stopped while starting: hangup signal received\n"},
 		{"demo --once", syscall.SIGINT, "ringside: stopped while starting: interrupt signal received\n"},
 		{"org list", syscall.SIGINT, "ringside: interrupted: interrupt signal received\n"},
 	} {

@@ -68,11 +68,11 @@ type result struct {
 }
 
 // Disowned reports whether the caller of this call has said that they are not the contact.
-func (t *Tools) Disowned(ctx context.Context, callSID string) bool {
-	return t.Marks.Marked(ctx, disownedMark(callSID)) != ""
+func (t *Tools) Disowned(ctx context.Context, call *Call) bool {
+	return t.Marks.Marked(ctx, call.disownedMark()) != ""
 }
 
-func disownedMark(callSID string) string { return "not_me:" + callSID }
+func (c *Call) disownedMark() string { return "not_me:" + string(c.Org.ID) + ":" + c.SID }
 
 // Handle carries out one message and returns the messages to send back to the runtime. It never
 // says saved of what is not.
@@ -159,7 +159,7 @@ func (t *Tools) capture(ctx context.Context, call *Call, m Message) (contacts.Ca
 	switch {
 	case !call.Trusted: // whose number they give makes no difference: they may be anybody
 		c.CallOnly = "The caller's number could not be verified, so this is kept with the call and not in the address book."
-	case m.OtherPhone == "" && t.Disowned(ctx, call.SID):
+	case m.OtherPhone == "" && t.Disowned(ctx, call):
 		c.CallOnly = "The caller said they are not the contact of this number, so this is kept with the call and not in the address book."
 	}
 	r, err := t.Book.Capture(ctx, c)
@@ -213,7 +213,7 @@ func (t *Tools) summary(ctx context.Context, call *Call, m Message) (contacts.Ca
 // counts while the call lasts; the ledger needs it so that the call is no part of the contact's
 // history.
 func (t *Tools) notMe(ctx context.Context, call *Call) (contacts.CaptureResult, error) {
-	t.Marks.Mark(ctx, disownedMark(call.SID), "1")
+	t.Marks.Mark(ctx, call.disownedMark(), "1")
 	e := call.Event("not_me")
 	e.Disowned = true
 	if err := t.Recorder.Record(ctx, e); err != nil {

@@ -109,7 +109,7 @@ func TestNothingIsSaidToBeSavedThatIsNot(t *testing.T) {
 		t.Errorf("capture: %+v", a)
 	}
 	// not_me holds for the call even so: it is remembered beside the ledger.
-	if a, more := d.ask(`{"type":"ringside.not_me"}`); !a.OK || len(more) != 1 || !d.Disowned(t.Context(), d.call.SID) {
+	if a, more := d.ask(`{"type":"ringside.not_me"}`); !a.OK || len(more) != 1 || !d.Disowned(t.Context(), &d.call) {
 		t.Errorf("not_me: %+v", a)
 	}
 	d.call.Trusted = true

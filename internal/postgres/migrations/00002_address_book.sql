@@ -11,7 +11,7 @@ CREATE FUNCTION ringside_real_name(name text) RETURNS boolean
         name ~ '[^\u0001-\u0040\u005B-\u0060\u007B-\u00A0]'
         AND position('{{' IN name) = 0
         AND position('<<' IN name) = 0
-        AND lower(regexp_replace(btrim(name), '\s+', ' ', 'g')) <> ALL (ARRAY[
+        AND lower(btrim(regexp_replace(name, '[\u0001-\u0020\u007F-\u00A0]+', ' ', 'g')) COLLATE "C") <> ALL (ARRAY[
             'unknown', 'unknown caller', 'unknown name', 'unknown contact', 'anonymous', 'anonymous caller',
             'caller', 'new caller', 'new contact', 'contact', 'customer', 'guest', 'visitor', 'no name', 'noname',
             'n/a', 'na', 'none', 'null', 'nil', 'undefined', 'not provided', 'not given', 'private', 'private caller',
