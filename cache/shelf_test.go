@@ -30,7 +30,7 @@ func TestShelfForgetsWhenTheTimeIsUp(t *testing.T) {
 			if value, age, state := s.get(at.key); value != at.value || state != at.state || state == slotHeld && age != at.until-1 {
 				t.Errorf("just before its end, %s is %d, %s old, in state %d", at.key, value, age, state)
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			if value, _, state := s.get(at.key); value != 0 || state != slotEmpty {
 				t.Errorf("after its end, %s is %d in state %d", at.key, value, state)
 			}
@@ -100,13 +100,13 @@ func TestShelfRefusesWhatMayBeOld(t *testing.T) {
 		}, 0},
 		{"an older read than what is held", func(s *shelf[string, int]) {
 			began := s.now()
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			s.fill("k", 2, s.now(), time.Minute, s.generation.Load())
 			s.fill("k", 1, began, time.Minute, s.generation.Load())
 		}, 2},
 		{"a later read than what is held", func(s *shelf[string, int]) {
 			s.fill("k", 2, s.now(), time.Minute, s.generation.Load())
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			s.fill("k", 1, s.now(), time.Minute, s.generation.Load())
 		}, 1},
 		{"what was held when everything was forgotten", func(s *shelf[string, int]) {
@@ -143,7 +143,7 @@ func TestShelfKeepsAnEvictedFence(t *testing.T) {
 		if _, _, state := s.get(0); state == slotHeld {
 			t.Error("a value was stored where a fence was evicted")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		s.fill(0, 1, s.now(), time.Minute, s.generation.Load())
 		if _, _, state := s.get(0); state != slotHeld {
 			t.Error("after the fence's end nothing is stored")

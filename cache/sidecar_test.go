@@ -95,7 +95,7 @@ type holdUp struct {
 	release chan struct{} // closed by the test
 }
 
-var errAway = errors.New("Postgres is away")
+var errAway = errors.New("postgres is away")
 
 func (r *reader) Find(ctx context.Context, id org.ID, n phone.Number) (recognize.Finding, error) {
 	r.reads.Add(1)
@@ -300,12 +300,6 @@ func (in *inspector) entry(n *tenant, number phone.Number) string {
 		in.must(err)
 	}
 	return entry
-}
-
-// awaitEntry waits until a fill that is under way has arrived.
-func (in *inspector) awaitEntry(n *tenant, number phone.Number) {
-	in.t.Helper()
-	await(in.t, "the caller is in Redis", func() bool { return strings.Contains(in.entry(n, number), "{") })
 }
 
 // scripts returns how many scripts the server has run: fills are scripts.
