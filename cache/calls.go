@@ -71,7 +71,11 @@ func (c *Calls) claimShared(ctx context.Context, key string, d *recognize.Decisi
 		return nil // it has only strings, numbers and times in it
 	}
 	// Whoever hung up, the next webhook of the call has to find the same decision.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.remote.patience.claim)
+	wait := c.remote.patience.claim
+	if d.OutOfTime { // the caller has waited long enough
+		wait = c.remote.patience.look
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wait)
 	defer cancel()
 	var rubbish string
 	for range 2 {
