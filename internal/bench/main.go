@@ -60,6 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	quick := flags.Bool("quick", false, "a short run: its figures are rough")
 	only := flags.String("only", "", "measure only these, separated by commas: "+strings.Join(parts, ", "))
 	profiles := flags.String("profile", "", "write a CPU profile of each server under each load into this folder")
+	program := flags.String("program", "", "measure this ringside instead of building one, to compare versions")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -76,7 +77,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if *quick {
 		p = quickPlan
 	}
-	p.profiles = *profiles
+	p.profiles, p.program = *profiles, *program
+	if p.profiles != "" && p.program != "" {
+		return errors.New("-profile builds a program for that, so that it does not go with -program")
+	}
 	return measure(ctx, p, wanted, stdout, stderr)
 }
 

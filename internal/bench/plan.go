@@ -7,6 +7,7 @@ import "time"
 // the median over the rounds.
 type plan struct {
 	profiles string // a folder for CPU profiles, or ""
+	program  string // a ringside that is there, or "" to build one
 
 	// Voice: connections at once, and rounds at each; goals hold at goalConnections.
 	voice           []voiceLoad

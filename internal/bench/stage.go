@@ -61,9 +61,11 @@ func setStage(ctx context.Context, p plan, say func(string, ...any)) (s *stage, 
 	if err = os.Chmod(s.dir, 0o755); err != nil {
 		return s, fmt.Errorf("open the folder: %w", err)
 	}
-	say("Building ringside …")
-	if s.program, err = buildProgram(ctx, s.dir, p.profiles != ""); err != nil {
-		return s, err
+	if s.program = p.program; s.program == "" {
+		say("Building ringside …")
+		if s.program, err = buildProgram(ctx, s.dir, p.profiles != ""); err != nil {
+			return s, err
+		}
 	}
 	say("Starting Postgres and Redis …")
 	if s.redis, err = startRedis(s.dir); err != nil {
