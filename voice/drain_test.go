@@ -89,6 +89,25 @@ func TestDrainClosesWhatIsLeft(t *testing.T) {
 	}
 }
 
+// A call that was just being connected when the rest was closed is closed as well.
+func TestDrainClosesWhatIsJustBeginning(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, parts{})
+	token := e.ring(callSID("beginning"), jane).Token
+	s, _, err := e.dial(authToken) // the socket is open; setup has not come yet
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	e.Drain(ended)
+	s.send(setupOf(callSID("beginning"), jane, token))
+	if code, _ := s.ending(); code != websocket.CloseServiceRestart {
+		t.Errorf("closed with %d", code)
+	}
+	e.AwaitIdle(within(t))
+}
+
 // Peers that do not answer the close are not waited for.
 func TestDrainIsBounded(t *testing.T) {
 	t.Parallel()

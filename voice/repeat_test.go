@@ -36,6 +36,9 @@ func TestRepeatsGetTheSameBytes(t *testing.T) {
 	if got := readConnect(t, answers[0]).Greeting; got != greetedJane {
 		t.Errorf("greeted with %q", got)
 	}
+	if n := e.metric(`ringside_recognitions_total{rule="contact_name"}`); n != 1 {
+		t.Errorf("one call counts as %d recognitions", n)
+	}
 	e.settle()
 	if n := e.rows(); n != 1 {
 		t.Errorf("%d rows", n)
