@@ -77,6 +77,16 @@ func (c *Calls) claimShared(ctx context.Context, key string, d *recognize.Decisi
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wait)
 	defer cancel()
+	first := redis.NewBoolCmd(ctx, "set", key, body, "px", callLife.Milliseconds(), "nx")
+	if c.remote.noted(c.remote.send(ctx, first)) != nil || first.Val() {
+		return nil
+	}
+	return c.heldShared(ctx, key, body, d)
+}
+
+// heldShared returns the decision that is in Redis already, or nil once d stands there instead of
+// rubbish.
+func (c *Calls) heldShared(ctx context.Context, key string, body []byte, d *recognize.Decision) *recognize.Decision {
 	var rubbish string
 	for range 2 {
 		held, err := claimScript.Run(ctx, c.remote.client, []string{key}, body, callLife.Milliseconds(), rubbish).Text()

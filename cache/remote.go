@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 
+	"ringside/internal/gather"
 	"ringside/recognize"
 )
 
@@ -35,6 +36,12 @@ var ordinary = patience{look: 8 * time.Millisecond, claim: 50 * time.Millisecond
 const (
 	skipAfter = 2
 	skipFor   = 500 * time.Millisecond
+)
+
+// What callers' commands share: pipelines at once, and how many callers are in one.
+const (
+	pipelines    = 2
+	pipelineMost = 64
 )
 
 // fenceMark is what stands under a caller's key while it is fenced.
@@ -70,6 +77,7 @@ func (r *Redis) Ping(ctx context.Context) error {
 // remote is the cache's part in Redis.
 type remote struct {
 	client   *redis.Client
+	line     *gather.Line[[]redis.Cmder, error] // the commands that callers wait for
 	log      *slog.Logger
 	patience patience
 
@@ -101,7 +109,40 @@ func newRemote(url string, log *slog.Logger, p patience) (*remote, error) {
 	options.DisableIdentity = true
 	options.OnConnect = r.connected
 	r.client = redis.NewClient(options)
+	r.line = gather.NewLine(pipelines, pipelineMost, r.pipeline)
 	return r, nil
+}
+
+// send sends commands together with those of other callers, and returns the first error among its
+// own. Their results may be read only if it returns nil, [redis.Nil] or a reply of Redis.
+func (r *remote) send(ctx context.Context, commands ...redis.Cmder) error {
+	err, unanswered := r.line.Ask(ctx, commands)
+	if unanswered != nil {
+		return unanswered
+	}
+	return err
+}
+
+// pipeline sends the commands of several callers in one round trip, and returns each one's error.
+func (r *remote) pipeline(callers [][]redis.Cmder) ([]error, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), r.patience.write)
+	defer cancel()
+	pipe := r.client.Pipeline()
+	for _, commands := range callers {
+		for _, command := range commands {
+			_ = pipe.Process(ctx, command) // it only queues
+		}
+	}
+	_, _ = pipe.Exec(ctx) // every command has its own error
+	errs := make([]error, len(callers))
+	for i, commands := range callers {
+		for _, command := range commands {
+			if errs[i] = command.Err(); errs[i] != nil {
+				break
+			}
+		}
+	}
+	return errs, nil
 }
 
 // server is one life of a Redis server, as a connection to it has learned.
@@ -202,11 +243,9 @@ type view struct {
 func (r *remote) look(ctx context.Context, k callerKey) (view, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.patience.look)
 	defer cancel()
-	pipe := r.client.Pipeline()
-	clock := pipe.Time(ctx)
-	values := pipe.MGet(ctx, keyEpoch, keyOrgEpoch(k.org), keyCaller(k))
-	_, err := pipe.Exec(ctx)
-	if err := r.noted(err); err != nil {
+	clock := redis.NewTimeCmd(ctx, "time")
+	values := redis.NewSliceCmd(ctx, "mget", keyEpoch, keyOrgEpoch(k.org), keyCaller(k))
+	if err := r.noted(r.send(ctx, clock, values)); err != nil {
 		return view{}, fmt.Errorf("ask Redis: %w", err)
 	}
 	got := values.Val()

@@ -45,7 +45,7 @@ func TestADecisionOnAContact(t *testing.T) {
 		Trace: recognize.Trace{
 			CallSID: "CA1", At: when(0), Received: alexNumber, Class: phone.ClassNumber, Number: alexNumber,
 			Steps: []recognize.Step{{Tier: recognize.TierProcess, Outcome: "hit"}}, BudgetMS: 60000, Known: true, Source: "contact", ContactID: "c1",
-			GreetedByName: true, Rule: recognize.RuleContactName, Why: `Greeted by name: the number +1 415-555-1200 is that of the contact "Alex Chen".`,
+			GreetedByName: true, Rule: recognize.RuleContactName, Why: `Greeted by name: the number +14155551200 is that of the contact "Alex Chen".`,
 			Told: []string{"name", "email", "tags", "notes", "campaign", "history"},
 		},
 	}
@@ -86,13 +86,13 @@ func TestTheTraceSaysWhy(t *testing.T) {
 		why       string
 		greeting  string
 	}{
-		{people, alexNumber, nil, recognize.RuleContactName, `+1 415-555-1200 is that of the contact "Alex Chen"`, "Hello Alex Chen, how can I help?"},
+		{people, alexNumber, nil, recognize.RuleContactName, `+14155551200 is that of the contact "Alex Chen"`, "Hello Alex Chen, how can I help?"},
 		{people, "whatsapp:" + alexNumber, nil, recognize.RuleContactName, `contact "Alex Chen"`, "Hello Alex Chen, how can I help?"},
-		{people, jamieNumber, nil, recognize.RuleCampaignName, `the campaign "Spring sale" called the number +1 202-555-0133 as "Jamie Lee"`, "Hello Jamie Lee, how can I help?"},
+		{people, jamieNumber, nil, recognize.RuleCampaignName, `the campaign "Spring sale" called the number +12025550133 as "Jamie Lee"`, "Hello Jamie Lee, how can I help?"},
 		{people, "+13125550112", nil, recognize.RuleCampaignName, `as "Sam Roe"`, "Hello Sam Roe, how can I help?"},
 		{people, "+13125550111", nil, recognize.RuleNoRealName, "without a real name", "Hello, how can I help?"},
 		{people, "+13125550113", nil, recognize.RuleNoRealName, "without a real name", "Hello, how can I help?"},
-		{people, stranger, nil, recognize.RuleUnknownNumber, "+1 312-555-0100 is not in the address book", "Hello, how can I help?"},
+		{people, stranger, nil, recognize.RuleUnknownNumber, "+13125550100 is not in the address book", "Hello, how can I help?"},
 		{people, alexNumber, func(c *recognize.Call) { c.Agent.Greeting = "Welcome to Acme." }, recognize.RuleNoPlaceForName, "the greeting has no {{NAME}}", "Welcome to Acme."},
 		{people, alexNumber, func(c *recognize.Call) { c.Agent.Greeting = "Welcome {{NAM}} to Acme." }, recognize.RuleNoPlaceForName, "the greeting has no {{NAME}}", "Welcome NAM to Acme."},
 		{people, alexNumber, func(c *recognize.Call) { c.Agent.UnknownGreeting = "Who is there?" }, recognize.RuleContactName, "Alex Chen", "Hello Alex Chen, how can I help?"},

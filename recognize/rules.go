@@ -153,15 +153,15 @@ func (d *Decision) greet(call Call, name string) {
 func (r Rule) sentence(d *Decision, call Call) string {
 	switch r {
 	case RuleContactName:
-		return fmt.Sprintf("Greeted by name: the number %s is that of the contact %q.", d.Number.Readable(), d.Caller.Name)
+		return fmt.Sprintf("Greeted by name: the number %s is that of the contact %q.", string(d.Number), d.Caller.Name)
 	case RuleCampaignName:
-		return fmt.Sprintf("Greeted by name: the campaign %q called the number %s as %q.", d.Caller.Campaign.Name, d.Number.Readable(), d.Caller.Name)
+		return fmt.Sprintf("Greeted by name: the campaign %q called the number %s as %q.", d.Caller.Campaign.Name, string(d.Number), d.Caller.Name)
 	case RuleNoRealName:
-		return fmt.Sprintf("Not greeted by name: the number %s is in the address book, but without a real name.", d.Number.Readable())
+		return fmt.Sprintf("Not greeted by name: the number %s is in the address book, but without a real name.", string(d.Number))
 	case RuleNoPlaceForName:
 		return "Not greeted by name: the greeting has no {{NAME}}."
 	case RuleUnknownNumber:
-		return fmt.Sprintf("Not greeted by name: the number %s is not in the address book, and no campaign has called it.", d.Number.Readable())
+		return fmt.Sprintf("Not greeted by name: the number %s is not in the address book, and no campaign has called it.", string(d.Number))
 	case RuleNotANumber:
 		return fmt.Sprintf("Not greeted by name: the caller came as %q (%s), which is no person's number.", clean(call.Party.Raw, maxQuoted), call.Party.Class)
 	case RuleOwnNumber:

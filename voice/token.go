@@ -2,8 +2,8 @@ package voice
 
 import (
 	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
+	"hash"
 
 	"ringside/internal/org"
 )
@@ -30,7 +30,9 @@ func (s *Service) token(id org.ID, callSID string, a action) string {
 }
 
 func (s *Service) tokenMAC(id org.ID, callSID string, head [2]byte) []byte {
-	mac := hmac.New(sha256.New, s.Secret)
+	mac := s.macs.Get().(hash.Hash)
+	defer s.macs.Put(mac)
+	mac.Reset()
 	mac.Write([]byte("relay\x00" + string(id) + "\x00" + callSID + "\x00"))
 	mac.Write(head[:])
 	return mac.Sum(nil)[:tokenMACSize]

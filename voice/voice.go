@@ -8,6 +8,8 @@ package voice
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -63,7 +65,8 @@ type Config struct {
 type Service struct {
 	Config
 	verifier *twilio.Verifier
-	keys     sync.Map // auth token → *twilio.Key
+	keys     sync.Map  // auth token → *twilio.Key
+	macs     sync.Pool // of hash.Hash, for relay tokens
 	sessions sessions
 	notice   *notice
 	timing   timing
@@ -72,6 +75,7 @@ type Service struct {
 // New returns the edge; [Service.Register] puts it on a router.
 func New(c Config) *Service {
 	s := &Service{Config: c, verifier: twilio.NewVerifier(c.PublicURL), notice: newNotice(time.Minute), timing: defaultTiming}
+	s.macs.New = func() any { return hmac.New(sha256.New, c.Secret) }
 	s.sessions.open = map[*session]struct{}{}
 	return s
 }

@@ -117,7 +117,7 @@ func TestFromSetUpToRecognisedCallers(t *testing.T) {
 			t.Errorf("explain --json of a contact: %v", e)
 		}
 		status, out, _ := command(t, settings, "explain", "+12135551200", "--org", acme, "--to", shopNumber)
-		if status != 0 || !strings.HasPrefix(out, "Not greeted by name: the number +1 213-555-1200 is not in the address book, and no campaign has called it.\n") ||
+		if status != 0 || !strings.HasPrefix(out, "Not greeted by name: the number +12135551200 is not in the address book, and no campaign has called it.\n") ||
 			!regexp.MustCompile(`(?m)^ +near miss +Alex Chen, \+1 415-555-1200, .*another number$`).MatchString(out) {
 			t.Errorf("explain of a near miss:\n%s", out)
 		}
