@@ -38,10 +38,6 @@ build: ## Build bin/ringside, a static binary
 # One package at a time (-p 1): each starts servers and bounds how long they may take, and packages
 # that fight over two processors make a healthy server look sick. What is compiled is compiled
 # before, on all processors.
-#
-# One package at a time (-p 1): each starts servers and bounds how long they may take, and packages
-# that fight over two processors make a healthy server look sick. What is compiled is compiled
-# before, on all processors.
 .PHONY: test
 test: ## Vet, and run every test, on a real Postgres and Redis
 	@scripts/need.sh go postgres redis $(if $(CI),cc)

@@ -63,7 +63,7 @@ func (c *Calls) Claim(ctx context.Context, d *recognize.Decision) *recognize.Dec
 // claimShared claims in Redis. It returns another sidecar's decision, or nil. Rubbish is claimed
 // over, by one sidecar only.
 func (c *Calls) claimShared(ctx context.Context, key string, d *recognize.Decision) *recognize.Decision {
-	if c.remote == nil || !c.remote.answering() {
+	if c.remote == nil || !c.remote.answering() || d.OutOfTime && c.remote.failing() {
 		return nil
 	}
 	body, err := json.Marshal(d)

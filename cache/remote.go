@@ -205,6 +205,10 @@ func (r *remote) answering() bool {
 	return until == 0 || time.Now().UnixNano() >= until
 }
 
+// failing reports whether Redis failed the last time that it was asked. Whoever has no time to lose
+// leaves it out then.
+func (r *remote) failing() bool { return r.failures.Load() > 0 }
+
 // noted counts a request's outcome, and returns it. A key of another type is rubbish, but an answer.
 func (r *remote) noted(err error) error {
 	if err == nil || errors.Is(err, redis.Nil) || redis.HasErrorPrefix(err, "WRONGTYPE") {

@@ -174,17 +174,36 @@ func (s *session) hearOut() {
 	}
 }
 
-// ping keeps both connections known to be alive; a side that is lost fails its reader.
-func (s *session) ping(ctx context.Context) {
-	tick := time.NewTicker(s.service.timing.Ping)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			_ = s.caller.ping()
-			_ = s.runtime.ping()
-		}
+// keepAlive pings both sides now and then until it is stopped; a side that is lost fails its reader.
+func (s *session) keepAlive() (stop func()) {
+	p := &pings{session: s}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.next = time.AfterFunc(s.service.timing.Ping, p.beat)
+	return p.stop
+}
+
+// pings is a timer rather than a goroutine, which would cost its stack for the whole call.
+type pings struct {
+	session *session
+	mu      sync.Mutex
+	next    *time.Timer
+	stopped bool
+}
+
+func (p *pings) beat() {
+	_ = p.session.caller.ping()
+	_ = p.session.runtime.ping()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.stopped {
+		p.next.Reset(p.session.service.timing.Ping)
 	}
+}
+
+func (p *pings) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopped = true
+	p.next.Stop()
 }

@@ -12,14 +12,18 @@ import (
 // writeBuffers are shared by all sockets: a buffer is needed only while a frame is written.
 var writeBuffers sync.Pool
 
-// writeBuffer is the size of each, in bytes.
-const writeBuffer = 2 << 10
+// Sizes of a socket's buffers, in bytes. Frames are small; larger ones are read and written in parts.
+const (
+	readBuffer  = 1 << 10
+	writeBuffer = 2 << 10
+)
 
 // peer is one side of a relay. One goroutine reads it; any may write.
 type peer struct {
 	conn    *websocket.Conn
 	timing  *timing
 	writing sync.Mutex
+	alive   time.Time // when the read deadline was last moved on for a sign of life
 }
 
 func newPeer(conn *websocket.Conn, limit int64, t *timing) *peer {
@@ -33,12 +37,23 @@ func newPeer(conn *websocket.Conn, limit int64, t *timing) *peer {
 	return p
 }
 
-// heard notes a sign of life: the next one is due within Silence.
-func (p *peer) heard() { p.expect(p.timing.Silence) }
+// heard notes a sign of life: the next one is due within Silence, or up to a sixteenth less, since
+// the deadline is not moved for each of many frames. Only who reads may call it.
+func (p *peer) heard() {
+	now := time.Now()
+	if now.Sub(p.alive) < p.timing.Silence/16 {
+		return
+	}
+	p.expect(p.timing.Silence)
+	p.alive = now
+}
 
 // expect gives the peer this long for its next message. It fails only on a closed connection, which
 // the next read reports.
-func (p *peer) expect(within time.Duration) { _ = p.conn.SetReadDeadline(time.Now().Add(within)) }
+func (p *peer) expect(within time.Duration) {
+	p.alive = time.Time{}
+	_ = p.conn.SetReadDeadline(time.Now().Add(within))
+}
 
 // read returns the next message, in buf if it fits. The message is valid until buf is used again.
 func (p *peer) read(buf []byte) (kind int, message []byte, err error) {

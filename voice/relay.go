@@ -20,13 +20,13 @@ import (
 const (
 	twilioLimit   = 1 << 20 // bytes of one message
 	runtimeLimit  = 1 << 20
-	toolsInFlight = 16
+	toolsInFlight = 16 // of one call, waiting for their turn
 )
 
-// upgrader accepts Twilio's sockets. The buffers are those of the HTTP connection; frames are
-// small. Compression would cost memory a call and save nothing.
+// upgrader accepts Twilio's sockets. Compression would cost memory a call and save nothing.
 var upgrader = websocket.Upgrader{
 	HandshakeTimeout: 5 * time.Second,
+	ReadBufferSize:   readBuffer,
 	WriteBufferSize:  writeBuffer,
 	WriteBufferPool:  &writeBuffers,
 	// The signature says who this is; an Origin header, which Twilio does not send, says nothing.
@@ -60,11 +60,15 @@ func (s *Service) relay(w http.ResponseWriter, r *http.Request) {
 		s.count(pathRelay, "upgrade")
 		return
 	}
-	caller := newPeer(conn, twilioLimit, &s.timing)
+	// In a goroutine of its own, the call does not hold on to the request and all that served it.
+	go s.serve(newPeer(conn, twilioLimit, &s.timing), account)
+}
+
+// serve carries a call on Twilio's socket until it ends.
+func (s *Service) serve(caller *peer, account *org.Account) {
 	defer caller.drop()
 	defer s.survive("relay", "")
-	// The request's context does not end when the socket does; the session has its own.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	session, refused := s.begin(ctx, caller, account)
 	if refused != "" {
@@ -177,7 +181,6 @@ func (s *Service) newSession(ctx context.Context, m *setup, route *org.Route, a 
 	return &session{
 		service: s, route: route, sessionID: m.SessionID, attempt: a.attempt, incoming: incoming, decision: decision,
 		transcript: transcript{keep: route.Agent.KeepTranscript},
-		tools:      make(chan toolRequest, toolsInFlight), late: make(chan []byte),
 		call: agent.Call{Org: *route.Org, AgentID: route.Agent.ID, SID: m.CallSID, Direction: direction,
 			From: bounded(m.From, maxAddress), To: bounded(m.To, maxAddress),
 			Party: decision.Number, StartedAt: decision.At, Trusted: decision.Trusted},

@@ -22,7 +22,7 @@ const dialTries = 5
 // cannot check Twilio's signature on this hop.
 func (s *Service) dialRuntime(ctx context.Context, a *org.Agent, callSID string) (*websocket.Conn, error) {
 	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: s.timing.Dial,
-		ReadBufferSize: 2 << 10, WriteBufferSize: writeBuffer, WriteBufferPool: &writeBuffers}
+		ReadBufferSize: readBuffer, WriteBufferSize: writeBuffer, WriteBufferPool: &writeBuffers}
 	header := http.Header{"X-Ringside-Call-Sid": {callSID}}
 	if a.RuntimeSecret != "" {
 		header.Set("Authorization", "Bearer "+a.RuntimeSecret)

@@ -28,8 +28,8 @@ type session struct {
 	call      agent.Call
 
 	transcript transcript
-	tools      chan toolRequest
-	late       chan []byte // context that was found later, for the runtime
+	asides     asides
+	side       sync.WaitGroup // what goes on beside the frames
 	// shut ends when the sidecar stops, which ends the session.
 	shut     context.Context
 	shutDown context.CancelFunc
@@ -43,8 +43,8 @@ func (s *session) run(ctx context.Context) {
 	defer s.service.sessions.remove(s)
 	s.service.Metrics.RelaySessions.Inc()
 	defer s.service.Metrics.RelaySessions.Dec()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, endCall := context.WithCancel(ctx)
+	defer endCall()
 
 	if s.attempt == 0 {
 		s.transcript.said(time.Now(), whoAgent, s.decision.Greeting)
@@ -53,15 +53,18 @@ func (s *session) run(ctx context.Context) {
 		s.unreachable(err)
 		return
 	}
-	var side sync.WaitGroup
-	side.Go(func() { s.ping(ctx) })
-	side.Go(func() { s.work(ctx) })
+	stopPings := s.keepAlive()
+	var cancel context.CancelFunc
+	s.asides.ctx, cancel = context.WithCancel(context.WithoutCancel(ctx)) // a tool has its own budget
+	defer cancel()
 	if s.decision.OutOfTime && s.call.Trusted {
-		side.Go(func() { s.findLate(ctx) })
+		s.side.Go(func() { s.findLate(ctx) })
 	}
 	by := s.carry()
-	cancel()
-	side.Wait()
+	stopPings()
+	endCall()
+	defer time.AfterFunc(finishWithin, cancel).Stop()
+	s.side.Wait()
 	s.service.Metrics.RelayEnds.WithLabelValues(by).Inc()
 	s.keepTranscript()
 }

@@ -35,11 +35,14 @@ var (
 	promptMark    = []byte(`"prompt"`)
 	interruptMark = []byte(`"interrupt"`)
 	textMark      = []byte(`"text"`)
+	// partMark is in a prompt that is not the last of its utterance, as Twilio writes it: what the
+	// caller says would have its quotes escaped.
+	partMark = []byte(`"last":false`)
 )
 
 // fromCaller reads a message of Twilio: what the caller said, or that they cut the agent short.
 func (t *transcript) fromCaller(message []byte) {
-	if !t.keep || !bytes.Contains(message, promptMark) && !bytes.Contains(message, interruptMark) {
+	if !t.keep || !bytes.Contains(message, promptMark) && !bytes.Contains(message, interruptMark) || bytes.Contains(message, partMark) {
 		return
 	}
 	var m struct {
@@ -66,12 +69,8 @@ func (t *transcript) fromRuntime(message []byte) {
 	if !t.keep || !bytes.Contains(message, textMark) {
 		return
 	}
-	var m struct {
-		Type  string `json:"type"`
-		Token string `json:"token"`
-		Last  bool   `json:"last"`
-	}
-	if json.Unmarshal(message, &m) != nil || m.Type != "text" {
+	piece, ok := readSpoken(message)
+	if !ok {
 		return
 	}
 	t.mu.Lock()
@@ -79,10 +78,10 @@ func (t *transcript) fromRuntime(message []byte) {
 	if t.speaking.Len() == 0 {
 		t.since = time.Now()
 	}
-	if t.speaking.Len()+len(m.Token) <= maxLineBytes {
-		t.speaking.WriteString(m.Token)
+	if t.speaking.Len()+len(piece.token) <= maxLineBytes {
+		t.speaking.WriteString(piece.token)
 	}
-	if m.Last {
+	if piece.last {
 		t.endCycle()
 	}
 }

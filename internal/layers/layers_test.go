@@ -58,6 +58,7 @@ var design = []layer{
 		{"recognize", "it is a recognize.Directory in front of another, and keeps decisions"},
 		{"internal/org", "an entry is one organisation's"},
 		{"internal/phone", "and one number's"},
+		{"internal/gather", "callers who ask Redis at the same time share a round trip"},
 	}},
 
 	// Decisions and records.
@@ -65,6 +66,7 @@ var design = []layer{
 		{"contacts", "whether a name is a real one"},
 		{"internal/org", "the agent's greeting and threshold"},
 		{"internal/phone", "only a person's number is looked up"},
+		{"internal/gather", "callers who ask Postgres at the same time share a round trip"},
 	}},
 	{"internal/ledger", []arrow{
 		{"contacts", "a call that ends fills the address book in the same transaction"},
@@ -98,6 +100,7 @@ var design = []layer{
 	{"internal/twilio", []arrow{
 		{"internal/problem", "settings that Twilio would refuse are refused in words"},
 	}},
+	{"internal/gather", nil},
 	{"internal/metrics", nil},
 	{"internal/phone", nil},
 	{"internal/problem", nil},
