@@ -127,6 +127,12 @@ func (c *Callers) lookUp(key callerKey, f *flight) {
 	// In this order, as in Find: what is proven to have been heard of is fenced in Redis by now, or
 	// Redis is not usable.
 	current := c.current()
+	// An earlier flight may have landed between the caller's look at the shelf and this one's start.
+	if record, age, state := c.shelf.get(key); state == slotHeld && current {
+		f.note(recognize.Step{Tier: recognize.TierProcess, Outcome: outcome(record), AgeMS: age.Milliseconds()})
+		f.land(record, nil)
+		return
+	}
 	var seen view
 	if c.remote != nil && c.remote.usable() {
 		began := c.shelf.now()

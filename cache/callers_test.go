@@ -83,6 +83,33 @@ func (n *tenant) fillRedis(in *inspector, s *sidecar, number phone.Number) {
 	})
 }
 
+// stampede has very many ask for one caller at once, and returns how often Postgres was asked, and
+// whether what was held by then was distrusted by one of them.
+func stampede(t *testing.T, n *tenant, s *sidecar, number phone.Number) (reads int64, distrusted bool) {
+	t.Helper()
+	before := s.reader.reads.Load()
+	held, release := s.reader.holdNext(t)
+	const callers = 200
+	var all sync.WaitGroup
+	found := make(chan recognize.Finding, callers)
+	find := func() { found <- s.find(t, n, number) }
+	all.Go(find)
+	<-held.read // the rest finds a look-up under way
+	for range callers - 1 {
+		all.Go(find)
+	}
+	release()
+	all.Wait()
+	for range callers {
+		f := <-found
+		if name := nameOf(f.Record); name != "Alex Chen" {
+			t.Errorf("one of the stampede got %q", name)
+		}
+		distrusted = distrusted || f.Steps[0].Outcome == "distrusted"
+	}
+	return s.reader.reads.Load() - before, distrusted
+}
+
 func TestAStampedeReadsOnce(t *testing.T) {
 	t.Parallel()
 	server, _ := startRedis(t)
@@ -90,28 +117,21 @@ func TestAStampedeReadsOnce(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			n := newTenant(t)
-			n.add(number(1), "Alex Chen")
+			const tries = 10
+			for try := range tries {
+				n.add(number(try), "Alex Chen") // before the sidecar hears of it
+			}
 			s := startSidecar(t, n, tt.redis)
-			held, release := s.reader.holdNext(t)
-			const callers = 200
-			var all sync.WaitGroup
-			names := make(chan string, callers)
-			find := func() { names <- nameOf(s.find(t, n, number(1)).Record) }
-			all.Go(find)
-			<-held.read // the rest finds a look-up under way
-			for range callers - 1 {
-				all.Go(find)
-			}
-			release()
-			all.Wait()
-			for range callers {
-				if name := <-names; name != "Alex Chen" {
-					t.Errorf("one of the stampede got %q", name)
+			for try := range tries {
+				if reads, distrusted := stampede(t, n, s, number(try)); !distrusted {
+					if reads != 1 {
+						t.Errorf("Postgres was asked %d times", reads)
+					}
+					return
 				}
+				// The machine was so busy that the listener could not prove itself in time.
 			}
-			if reads := s.reader.reads.Load(); reads != 1 {
-				t.Errorf("Postgres was asked %d times by %d at once", reads, callers)
-			}
+			t.Error("what was held was distrusted every time")
 		})
 	}
 }
