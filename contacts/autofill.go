@@ -10,9 +10,9 @@ package contacts
 // 5). The plan's limit is not asked (rule 4). Rows come sorted, so that two writers lock them in
 // the same order.
 const AutoFillSQL = `people AS (
-	INSERT INTO contacts (org_id, phone, name, name_source, name_at, email_source, email_at, tags_source, tags_at,
+	INSERT INTO contacts (org_id, source, phone, name, name_source, name_at, email_source, email_at, tags_source, tags_at,
 		notes_source, notes_at, last_contacted_at)
-	SELECT a.org_id, a.phone, coalesce(c.name, a.phone), 'auto', a.at, 'auto', a.at, 'auto', a.at, 'auto', a.at, a.at
+	SELECT a.org_id, 'auto', a.phone, coalesce(c.name, a.phone), 'auto', a.at, 'auto', a.at, 'auto', a.at, 'auto', a.at, a.at
 	FROM arrivals a
 	LEFT JOIN LATERAL (
 		SELECT p.name FROM campaign_people p

@@ -212,9 +212,9 @@ func addLine(notes, line string) string {
 // insertCaptured makes the contact. found is false if another transaction was first.
 func insertCaptured(ctx context.Context, tx pgx.Tx, c Capture, target phone.Number) (r CaptureResult, found bool, err error) {
 	err = tx.QueryRow(ctx, `
-		INSERT INTO contacts (org_id, phone, name, name_source, name_at, email, email_source, email_at, notes, notes_source, notes_at,
+		INSERT INTO contacts (org_id, source, phone, name, name_source, name_at, email, email_source, email_at, notes, notes_source, notes_at,
 			tags_source, tags_at)
-		VALUES ($1::text::uuid, $2, coalesce(nullif($3, ''), $2), CASE $3 WHEN '' THEN 'auto' ELSE 'capture' END, $6,
+		VALUES ($1::text::uuid, 'capture', $2, coalesce(nullif($3, ''), $2), CASE $3 WHEN '' THEN 'auto' ELSE 'capture' END, $6,
 			nullif($4, ''), CASE $4 WHEN '' THEN 'auto' ELSE 'capture' END, $6,
 			$5, CASE $5 WHEN '' THEN 'auto' ELSE 'capture' END, $6, 'auto', $6)
 		ON CONFLICT (org_id, phone) WHERE archived_at IS NULL DO NOTHING RETURNING id::text`,

@@ -48,10 +48,22 @@ type Contact struct {
 	ID              string       `json:"id"`
 	Name            string       `json:"name"`
 	Phone           phone.Number `json:"phone"`
-	Email           string       `json:"email,omitempty"`
+	Email           string       `json:"email"` // "" if none is known
 	Tags            []string     `json:"tags"`
-	Notes           string       `json:"notes,omitempty"`
-	LastContactedAt *time.Time   `json:"last_contacted_at,omitempty"`
+	Notes           string       `json:"notes"`
+	Source          Source       `json:"source"` // what made the contact
+	LastContactedAt *time.Time   `json:"last_contacted_at"`
+	CreatedAt       time.Time    `json:"created_at"`
+	UpdatedAt       time.Time    `json:"updated_at"`
+	ArchivedAt      *time.Time   `json:"archived_at"` // nil: active
+	// Origins tells of name, email, tags and notes where the value came from, and when (rule 3).
+	Origins map[string]Origin `json:"origins"`
+}
+
+// Origin is where a field's value came from and when that was observed.
+type Origin struct {
+	Source Source    `json:"source"`
+	At     time.Time `json:"at"`
 }
 
 // Fence keeps cached callers true: whoever writes raises it first. Package cache implements it.
@@ -104,29 +116,40 @@ func (b *Book) Add(ctx context.Context, o org.Org, d Draft) (Contact, error) {
 }
 
 func (b *Book) insert(ctx context.Context, tx pgx.Tx, id org.ID, c *Contact) error {
-	var limit *int
-	// The row lock makes adds of one organisation take turns, so that the count below is exact.
-	// NO KEY leaves auto-fill alone, which only refers to the organisation.
-	err := tx.QueryRow(ctx, `SELECT contact_limit FROM orgs WHERE id = $1::text::uuid FOR NO KEY UPDATE`, id).Scan(&limit)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return problem.NotFound("There is no organisation %s; `ringside org list` shows those there are.", id)
-	}
+	limit, err := lockLimit(ctx, tx, id)
 	if err != nil {
 		return err
 	}
 	if err := refuseOwn(ctx, tx, id, c.Phone); err != nil {
 		return err
 	}
-	err = tx.QueryRow(ctx, `
+	added, err := readContact(tx.QueryRow(ctx, `
 		INSERT INTO contacts (org_id, name, phone, email, tags, notes) VALUES ($1::text::uuid, $2, $3, nullif($4, ''), $5, $6)
-		ON CONFLICT (org_id, phone) WHERE archived_at IS NULL DO NOTHING RETURNING id::text`,
-		id, c.Name, c.Phone, c.Email, c.Tags, c.Notes).Scan(&c.ID)
+		ON CONFLICT (org_id, phone) WHERE archived_at IS NULL DO NOTHING RETURNING `+contactColumns,
+		id, c.Name, c.Phone, c.Email, c.Tags, c.Notes))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return b.duplicate(ctx, tx, id, c.Phone)
 	}
 	if err != nil {
 		return err
 	}
+	*c = added
+	return withinLimit(ctx, tx, id, limit)
+}
+
+// lockLimit returns the plan's limit, nil for none, and makes whoever adds to the organisation take
+// turns until the transaction ends, so that what [withinLimit] counts is exact. Auto-fill, which only
+// refers to the organisation, is left alone.
+func lockLimit(ctx context.Context, tx pgx.Tx, id org.ID) (limit *int, err error) {
+	err = tx.QueryRow(ctx, `SELECT contact_limit FROM orgs WHERE id = $1::text::uuid FOR NO KEY UPDATE`, id).Scan(&limit)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, problem.NotFound("There is no organisation %s; `ringside org list` shows those there are.", id)
+	}
+	return limit, err
+}
+
+// withinLimit refuses what this transaction has added if it goes beyond the limit (rule 4).
+func withinLimit(ctx context.Context, tx pgx.Tx, id org.ID, limit *int) error {
 	if limit == nil {
 		return nil
 	}
@@ -158,7 +181,7 @@ func refuseOwn(ctx context.Context, tx pgx.Tx, id org.ID, n phone.Number) error 
 
 // duplicate is the problem of adding a phone that an active contact has.
 func (b *Book) duplicate(ctx context.Context, tx pgx.Tx, id org.ID, n phone.Number) error {
-	p := problem.New(problem.CodeDuplicatePhone, "A contact with this phone number already exists.")
+	p := problem.New(problem.CodeDuplicatePhone, duplicateDetail)
 	p.Field = "phone"
 	err := tx.QueryRow(ctx, `SELECT id::text FROM contacts WHERE org_id = $1::text::uuid AND phone = $2 AND archived_at IS NULL`, id, n).Scan(&p.ID)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) { // archived meanwhile: the answer is as true without the id
@@ -173,6 +196,11 @@ func (d Draft) check(country string) (Contact, error) {
 	if err != nil {
 		return Contact{}, problem.Invalid("phone", "%s", err)
 	}
+	return d.withPhone(n)
+}
+
+// withPhone checks everything but the phone, which is known to be one.
+func (d Draft) withPhone(n phone.Number) (Contact, error) {
 	for _, f := range []struct{ name, text string }{{"name", d.Name}, {"email", d.Email}, {"notes", d.Notes}} {
 		if err := storable(f.name, f.text); err != nil {
 			return Contact{}, err
@@ -214,27 +242,6 @@ func CleanTags(tags []string) []string {
 	return clean
 }
 
-// Archive takes a contact out of the book without losing it: its phone is free again.
-func (b *Book) Archive(ctx context.Context, id org.ID, contactID string) error {
-	var n phone.Number
-	err := b.pool.QueryRow(ctx, `SELECT phone FROM contacts WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND archived_at IS NULL`, id, contactID).Scan(&n)
-	if errors.Is(err, pgx.ErrNoRows) || isInvalidText(err) {
-		return problem.NotFound("There is no active contact %s.", contactID)
-	}
-	if err != nil {
-		return fmt.Errorf("archive contact: %w", err)
-	}
-	raise := func(ctx context.Context) bool { return b.fence.Raise(ctx, id, n) }
-	err = postgres.Fenced(ctx, b.pool, raise, func(ctx context.Context, tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `UPDATE contacts SET archived_at = now() WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND phone = $3 AND archived_at IS NULL`, id, contactID, n)
-		if err == nil && tag.RowsAffected() == 0 { // the fence was for a number that it no longer has
-			return problem.New(problem.CodeConflict, "The contact %s was changed at the same moment; try again.", contactID)
-		}
-		return err
-	})
-	return failed("archive contact", err)
-}
-
 // failed returns a problem as it is, and any other error with what was being done; nil stays nil.
 func failed(doing string, err error) error {
 	if p, ok := errors.AsType[*problem.Error](err); ok {
@@ -249,5 +256,17 @@ func failed(doing string, err error) error {
 // isInvalidText reports whether Postgres refused a text as an id: no such row can exist.
 func isInvalidText(err error) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pgErr.Code == "22P02"
+	return ok && (pgErr.Code == "22P02" || pgErr.Code == "22021")
+}
+
+// isConstraint reports whether Postgres refused a row for breaking a constraint or unique index.
+func isConstraint(err error, name string) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.ConstraintName == name
+}
+
+// isBadValue reports whether Postgres could not read a value (SQLSTATE class 22).
+func isBadValue(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && strings.HasPrefix(pgErr.Code, "22")
 }

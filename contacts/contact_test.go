@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"pgregory.net/rapid"
 
@@ -37,16 +36,18 @@ func TestAddReturnsTheContactAsItIsStored(t *testing.T) {
 		Name: "  Alex\t Chen\n", Phone: "(415) 555-1200", Email: " alex@acme.io ", Notes: " Prefers mornings\nand tea ",
 		Tags: []string{" vip ", "VIP", "", "re\x00turning\nguest"},
 	})
+	said := contacts.Origin{Source: contacts.SourcePerson, At: got.CreatedAt}
 	want := contacts.Contact{ID: got.ID, Name: "Alex Chen", Phone: "+14155551200", Email: "alex@acme.io",
-		Tags: []string{"vip", "re turning guest"}, Notes: "Prefers mornings\nand tea"}
+		Tags: []string{"vip", "re turning guest"}, Notes: "Prefers mornings\nand tea", Source: contacts.SourcePerson,
+		CreatedAt: got.CreatedAt, UpdatedAt: got.CreatedAt,
+		Origins: map[string]contacts.Origin{"name": said, "email": said, "tags": said, "notes": said}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Add (-want +got):\n%s", diff)
 	}
-	rows, err := s.pool.Query(t.Context(), `SELECT id::text, name, phone, coalesce(email, ''), tags, notes, last_contacted_at FROM contacts`)
-	if err != nil {
-		t.Fatal(err)
+	if time.Since(got.CreatedAt).Abs() > time.Minute {
+		t.Errorf("made at %s", got.CreatedAt)
 	}
-	stored, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[contacts.Contact])
+	stored, err := s.Get(t.Context(), s.org.ID, got.ID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -116,7 +116,7 @@ func (d *demo) setup(callSID string) (simulate.AgentSetup, bool) {
 func (d *demo) recorded(ctx context.Context, callSID string) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	call, err := ledger.Find(ctx, d.sidecar.db.Pool, d.org.ID, callSID)
+	call, err := ledger.NewReader(d.sidecar.db.Pool).Find(ctx, d.org.ID, callSID)
 	switch {
 	case err != nil:
 		return fmt.Errorf("the call is not in the ledger: %w", err)

@@ -152,7 +152,7 @@ func (s *shop) ended(callSID string) ledger.Interaction {
 	var call ledger.Interaction
 	until(s.t, "the call "+callSID+" is in the ledger, completed and tied to a contact", func() bool {
 		var err error
-		call, err = ledger.Find(s.t.Context(), s.db, s.org.ID, callSID)
+		call, err = ledger.NewReader(s.db).Find(s.t.Context(), s.org.ID, callSID)
 		if err != nil {
 			if _, known := problem.From(err); !known {
 				s.t.Fatal(err)

@@ -122,10 +122,8 @@ func (s *sidecar) start(ctx context.Context) error {
 		WriteBudget: s.config.WriteBudget,
 	})
 	s.listen(callers)
-	s.serve(&api.API{Keys: org.NewStore(s.db.Pool), Decisions: calls, Log: s.log,
-		Recognition: func(ctx context.Context, id org.ID, sid string) (json.RawMessage, error) {
-			return ledger.Recognition(ctx, s.db.Pool, id, sid)
-		}})
+	store := org.NewStore(s.db.Pool)
+	s.serve(&api.API{Keys: store, Decisions: calls, Orgs: store, Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Log: s.log})
 	return nil
 }
 

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"ringside/contacts"
+	"ringside/internal/ledger"
 	"ringside/internal/org"
 	"ringside/internal/problem"
 	"ringside/recognize"
@@ -29,40 +31,62 @@ type Keys interface {
 type API struct {
 	Keys      Keys
 	Decisions Decisions
-	// Recognition reads the trace of an older call from the ledger.
-	Recognition func(ctx context.Context, id org.ID, callSID string) (json.RawMessage, error)
-	Log         *slog.Logger
+	Orgs      *org.Store
+	Book      *contacts.Book
+	Ledger    *ledger.Reader
+	Log       *slog.Logger
 }
 
 // Register adds the API's paths to mux.
 func (a *API) Register(mux *http.ServeMux) {
 	mux.Handle("GET /v1/recognitions/{sid}", a.handle("read", a.recognition))
+	a.contactRoutes(mux)
+	a.interactionRoutes(mux)
 	mux.Handle("/v1/", a.handle("", func(*http.Request, org.Key) (any, error) {
 		return nil, problem.NotFound("There is nothing at this address. See docs/api.md.")
 	}))
 }
 
-// handler answers a request of an authenticated key with a value to encode, or a problem.
+// handler answers a request of an authenticated key with a value to encode (an [answer] where the
+// status is not 200), or a problem.
 type handler func(r *http.Request, key org.Key) (any, error)
+
+// answer is a value with a status of its own; 204 has none.
+type answer struct {
+	status int
+	value  any
+}
 
 // handle is the one place where an API request is authenticated and its error becomes a response.
 func (a *API) handle(scope string, h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		value, err := a.answer(scope, h, r)
 		if err == nil {
-			w.Header().Set("Content-Type", "application/json")
-			w.Header().Set("Cache-Control", "no-store")
-			err = json.NewEncoder(w).Encode(value)
-			if err == nil {
-				return
+			if err = write(w, value); err != nil {
+				a.Log.Warn("an API answer could not be sent", "path", r.Pattern, "error", err)
 			}
-			a.Log.Warn("an API answer could not be sent", "path", r.Pattern, "error", err)
 			return
 		}
 		if shown := problem.Write(w, err); !shown {
 			a.Log.Error("an API request failed", "path", r.Pattern, "error", err)
 		}
 	})
+}
+
+// write sends a value.
+func write(w http.ResponseWriter, value any) error {
+	status := http.StatusOK
+	if a, ok := value.(answer); ok {
+		status, value = a.status, a.value
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	if status == http.StatusNoContent {
+		w.WriteHeader(status)
+		return nil
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	return json.NewEncoder(w).Encode(value)
 }
 
 func (a *API) answer(scope string, h handler, r *http.Request) (any, error) {
@@ -89,7 +113,7 @@ func (a *API) recognition(r *http.Request, key org.Key) (any, error) {
 	if d := a.Decisions.Decided(r.Context(), key.OrgID, sid); d != nil {
 		return d.Trace, nil
 	}
-	return a.Recognition(r.Context(), key.OrgID, sid)
+	return a.Ledger.Recognition(r.Context(), key.OrgID, sid)
 }
 
 // plausible reports whether a text may be a Sid: letters and digits, as many as the ledger keeps.

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"ringside/cache"
+	"ringside/contacts"
 	"ringside/internal/api"
 	"ringside/internal/ledger"
 	"ringside/internal/org"
@@ -42,10 +43,8 @@ func open(t *testing.T) *office {
 	o := &office{pool: pgtest.New(t), log: &strings.Builder{}}
 	store, calls := org.NewStore(o.pool), cache.NewCalls(nil)
 	mux := http.NewServeMux()
-	(&api.API{Keys: store, Decisions: calls, Log: slog.New(slog.NewTextHandler(o.log, nil)),
-		Recognition: func(ctx context.Context, id org.ID, sid string) (json.RawMessage, error) {
-			return ledger.Recognition(ctx, o.pool, id, sid)
-		}}).Register(mux)
+	(&api.API{Keys: store, Decisions: calls, Orgs: store, Book: contacts.NewBook(o.pool, contacts.NoFence{}), Ledger: ledger.NewReader(o.pool),
+		Log: slog.New(slog.NewTextHandler(o.log, nil))}).Register(mux)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	o.url = server.URL
@@ -79,9 +78,18 @@ func (o *office) orgWithKey(t *testing.T, store *org.Store, name string) (org.ID
 // ask sends a request with an Authorization header, if there is one to send.
 func (o *office) ask(t *testing.T, method, path, authorization string) (*http.Response, map[string]any) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, o.url+path, nil)
+	return o.send(t, method, path, authorization, "")
+}
+
+// send is ask with a JSON body, if there is one.
+func (o *office) send(t *testing.T, method, path, authorization, content string) (*http.Response, map[string]any) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, o.url+path, strings.NewReader(content))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if content != "" {
+		request.Header.Set("Content-Type", "application/json")
 	}
 	if authorization != "" {
 		request.Header.Set("Authorization", authorization)

@@ -42,6 +42,8 @@ var design = []layer{
 	}},
 	{"internal/api", []arrow{
 		{"recognize", "a recognition's trace is what it serves"},
+		{"internal/ledger", "calls and messages are what it lists"},
+		{"contacts", "the address book is what it serves most"},
 		{"internal/org", "a key belongs to an organisation"},
 		{"internal/problem", "errors become problem documents"},
 	}},

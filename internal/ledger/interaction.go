@@ -14,22 +14,45 @@ import (
 	"ringside/internal/problem"
 )
 
+// Reader reads the ledger.
+type Reader struct{ pool *pgxpool.Pool }
+
+// NewReader returns the ledger on the given pool, for reading.
+func NewReader(pool *pgxpool.Pool) *Reader { return &Reader{pool: pool} }
+
 // Interaction is one call or message as the ledger has it.
 type Interaction struct {
-	SID       string
-	Status    string
-	ContactID string // "" if it is nobody's
-	StartedAt time.Time
-	EndedAt   *time.Time // nil while it goes on
-	Summary   string
+	ID          string     `json:"id"`
+	SID         string     `json:"sid"`
+	Kind        string     `json:"kind"`
+	Direction   string     `json:"direction"`
+	From        string     `json:"from"`
+	To          string     `json:"to"`
+	Status      string     `json:"status"`
+	StartedAt   time.Time  `json:"started_at"`
+	EndedAt     *time.Time `json:"ended_at"` // nil while it goes on
+	DurationS   *int       `json:"duration_s"`
+	ContactID   string     `json:"contact_id,omitempty"` // "" if it is nobody's
+	ContactName string     `json:"contact_name,omitempty"`
+	Summary     string     `json:"summary"`
+	Reason      string     `json:"reason,omitempty"` // why it ended otherwise than by hanging up
+}
+
+// interactionColumns are what [readInteraction] reads; the contact is an outer join named c.
+const interactionColumns = `i.id::text, i.sid, i.kind, i.direction, i.from_address, i.to_address, i.status, i.started_at, i.ended_at, i.duration_s,
+	coalesce(i.contact_id::text, ''), coalesce(c.name, ''), i.summary, i.reason`
+
+func readInteraction(row pgx.Row) (i Interaction, err error) {
+	err = row.Scan(&i.ID, &i.SID, &i.Kind, &i.Direction, &i.From, &i.To, &i.Status, &i.StartedAt, &i.EndedAt, &i.DurationS,
+		&i.ContactID, &i.ContactName, &i.Summary, &i.Reason)
+	return i, err
 }
 
 // Find returns an interaction of the organisation, or a not-found problem.
-func Find(ctx context.Context, pool *pgxpool.Pool, id org.ID, sid string) (Interaction, error) {
-	i := Interaction{SID: sid}
-	err := pool.QueryRow(ctx, `
-		SELECT status, coalesce(contact_id::text, ''), started_at, ended_at, summary FROM interactions
-		WHERE org_id = $1::text::uuid AND sid = $2`, id, sid).Scan(&i.Status, &i.ContactID, &i.StartedAt, &i.EndedAt, &i.Summary)
+func (r *Reader) Find(ctx context.Context, id org.ID, sid string) (Interaction, error) {
+	i, err := readInteraction(r.pool.QueryRow(ctx, `
+		SELECT `+interactionColumns+` FROM interactions i LEFT JOIN contacts c ON c.id = i.contact_id
+		WHERE i.org_id = $1::text::uuid AND i.sid = $2`, id, sid))
 	if missing(err) {
 		return Interaction{}, problem.NotFound("There is no call or message %q.", sid)
 	}

@@ -25,7 +25,7 @@ func TestRecognition(t *testing.T) {
 		p.ended("CA1", 60),
 		p.ended("CA without", 60))
 
-	trace, err := ledger.Recognition(t.Context(), pool, p.org.ID, "CA1")
+	trace, err := ledger.NewReader(pool).Recognition(t.Context(), p.org.ID, "CA1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,13 +47,13 @@ func TestRecognition(t *testing.T) {
 		{"no UTF-8", p.org.ID, "\xff"},
 		{"an organisation that is none", "acme", "CA1"},
 	} {
-		_, err := ledger.Recognition(t.Context(), pool, miss.org, miss.sid)
+		_, err := ledger.NewReader(pool).Recognition(t.Context(), miss.org, miss.sid)
 		if p, ok := errors.AsType[*problem.Error](err); !ok || p.Code != problem.CodeNotFound {
 			t.Errorf("%s: %v, want not found", miss.name, err)
 		}
 	}
 	pool.Close()
-	if _, err := ledger.Recognition(t.Context(), pool, p.org.ID, "CA1"); err == nil {
+	if _, err := ledger.NewReader(pool).Recognition(t.Context(), p.org.ID, "CA1"); err == nil {
 		t.Error("no error although Postgres cannot be asked")
 	} else if shown, ok := problem.From(err); ok {
 		t.Errorf("Postgres cannot be asked, and the answer is %v", shown)
@@ -69,16 +69,18 @@ func TestFind(t *testing.T) {
 		p.status("CA2", "in-progress", 10))
 
 	end := after(64)
-	got, err := ledger.Find(t.Context(), pool, p.org.ID, "CA1")
-	want := ledger.Interaction{SID: "CA1", Status: "completed", ContactID: id, StartedAt: noon, EndedAt: &end, Summary: "Asked about pricing"}
+	got, err := ledger.NewReader(pool).Find(t.Context(), p.org.ID, "CA1")
+	seconds := 64
+	want := ledger.Interaction{ID: got.ID, SID: "CA1", Kind: "call", Direction: "inbound", From: string(alex), To: "+12125550199", Status: "completed",
+		StartedAt: noon, EndedAt: &end, DurationS: &seconds, ContactID: id, ContactName: "Alex Chen", Summary: "Asked about pricing"}
 	if diff := cmp.Diff(want, got, cmp.Comparer(time.Time.Equal)); diff != "" || err != nil {
 		t.Errorf("error %v (-want, +got):\n%s", err, diff)
 	}
-	if got, err := ledger.Find(t.Context(), pool, p.org.ID, "CA2"); err != nil || got.EndedAt != nil || got.ContactID != "" {
+	if got, err := ledger.NewReader(pool).Find(t.Context(), p.org.ID, "CA2"); err != nil || got.EndedAt != nil || got.ContactID != "" {
 		t.Errorf("a call that goes on: %+v, error %v", got, err)
 	}
 	for _, id := range []org.ID{other.org.ID, "acme"} {
-		_, err := ledger.Find(t.Context(), pool, id, "CA1")
+		_, err := ledger.NewReader(pool).Find(t.Context(), id, "CA1")
 		if p, ok := errors.AsType[*problem.Error](err); !ok || p.Code != problem.CodeNotFound {
 			t.Errorf("in the organisation %s: %v, want not found", id, err)
 		}

@@ -25,6 +25,8 @@ const (
 	CodeConflict            Code = "conflict"
 	CodeDuplicatePhone      Code = "duplicate_phone"
 	CodeContactLimitReached Code = "contact_limit_reached"
+	CodeTooLarge            Code = "too_large"
+	CodeMediaType           Code = "unsupported_media_type"
 	CodeUnavailable         Code = "unavailable"
 	CodeInternal            Code = "internal"
 )
@@ -37,6 +39,8 @@ var statuses = map[Code]int{
 	CodeConflict:            http.StatusConflict,
 	CodeDuplicatePhone:      http.StatusConflict,
 	CodeContactLimitReached: http.StatusPaymentRequired,
+	CodeTooLarge:            http.StatusRequestEntityTooLarge,
+	CodeMediaType:           http.StatusUnsupportedMediaType,
 	CodeUnavailable:         http.StatusServiceUnavailable,
 	CodeInternal:            http.StatusInternalServerError,
 }

@@ -1,0 +1,235 @@
+package contacts
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"ringside/internal/org"
+	"ringside/internal/problem"
+)
+
+// Sort is the order of a list of contacts.
+type Sort string
+
+// The orders. A list is by name unless told otherwise.
+const (
+	SortName          Sort = "name"
+	SortLastContacted Sort = "-last_contacted_at" // the latest first, those never contacted last
+	SortCreated       Sort = "-created_at"        // the newest first
+)
+
+// sortKeys are what each order compares, before the id; each has an index.
+var sortKeys = map[Sort]struct{ key, cast, after, direction string }{
+	SortName:          {`ringside_fold(name) COLLATE "C"`, "text", ">", "ASC"},
+	SortLastContacted: {`coalesce(last_contacted_at, '-infinity')`, "timestamptz", "<", "DESC"},
+	SortCreated:       {`created_at`, "timestamptz", "<", "DESC"},
+}
+
+// Bounds of a search.
+const (
+	DefaultPage = 50
+	MaxPage     = 200
+	maxQuery    = 200 // characters
+)
+
+// Query asks for a page of contacts.
+type Query struct {
+	Text     string // part of a name, e-mail or phone; "" finds everybody
+	Tag      string // without regard to case
+	Source   Source // what made the contact
+	Archived bool   // the archived ones instead of the active
+	Sort     Sort
+	Limit    int    // 0 is DefaultPage
+	Cursor   string // of the page before; the rest of the query must be the same
+}
+
+// Page is a part of a list of contacts.
+type Page struct {
+	Contacts []Contact `json:"contacts"`
+	// Total is how many the query found when its first page was asked for.
+	Total int `json:"total"`
+	// NextCursor asks for the next page; nil on the last one.
+	NextCursor *string `json:"next_cursor"`
+}
+
+// cursor is where a page ended. It names the query, so that it is not used with another one.
+type cursor struct {
+	Query string `json:"q"`
+	Key   string `json:"k"` // of the last contact
+	ID    string `json:"i"`
+	Total int    `json:"t"`
+}
+
+// Search returns a page of an organisation's contacts. Pages hang together by the last contact, not
+// by a count, so that nobody is skipped or shown twice while the book changes.
+func (b *Book) Search(ctx context.Context, id org.ID, q Query) (Page, error) {
+	from, err := q.check()
+	if err != nil {
+		return Page{}, err
+	}
+	where, args := q.where(id)
+	page := Page{Contacts: []Contact{}}
+	if page.Total = from.Total; q.Cursor == "" {
+		if err := b.pool.QueryRow(ctx, `SELECT count(*) FROM contacts WHERE `+where, args...).Scan(&page.Total); err != nil {
+			return Page{}, fmt.Errorf("count contacts: %w", err)
+		}
+	}
+	sort := sortKeys[q.Sort]
+	if q.Cursor != "" {
+		args = append(args, from.Key, from.ID)
+		where += fmt.Sprintf(" AND (%s, id) %s ($%d::text::%s, $%d::text::uuid)", sort.key, sort.after, len(args)-1, sort.cast, len(args))
+	}
+	args = append(args, q.Limit+1)
+	rows, err := b.pool.Query(ctx, fmt.Sprintf(`SELECT %s, (%s)::text AS sort_key FROM contacts WHERE %s ORDER BY %s %s, id %[5]s LIMIT $%[6]d`,
+		contactColumns, sort.key, where, sort.key, sort.direction, len(args)), args...)
+	if err != nil {
+		return Page{}, fmt.Errorf("search contacts: %w", err)
+	}
+	defer rows.Close()
+	var key, lastKey string
+	for rows.Next() {
+		if len(page.Contacts) == q.Limit {
+			page.NextCursor = cursor{q.name(), lastKey, page.Contacts[q.Limit-1].ID, page.Total}.encode()
+			break
+		}
+		c, err := readContact(keyed{rows, &key})
+		if err != nil {
+			return Page{}, fmt.Errorf("search contacts: %w", err)
+		}
+		page.Contacts, lastKey = append(page.Contacts, c), key
+	}
+	rows.Close()
+	if err := rows.Err(); isBadValue(err) && q.Cursor != "" {
+		return Page{}, foreignCursor()
+	} else if err != nil {
+		return Page{}, fmt.Errorf("search contacts: %w", err)
+	}
+	return page, nil
+}
+
+// keyed is a row of contactColumns with its sort key behind them.
+type keyed struct {
+	row interface{ Scan(...any) error }
+	key *string
+}
+
+func (k keyed) Scan(columns ...any) error { return k.row.Scan(append(columns, k.key)...) }
+
+// check fills in what was left out, and refuses what cannot be asked.
+func (q *Query) check() (from cursor, err error) {
+	if q.Sort == "" {
+		q.Sort = SortName
+	}
+	if q.Limit == 0 {
+		q.Limit = DefaultPage
+	}
+	q.Text, q.Tag = tidy(q.Text), tidy(q.Tag)
+	_, sorted := sortKeys[q.Sort]
+	switch {
+	case !sorted:
+		return from, problem.Invalid("sort", "There is no order %q: use name, -last_contacted_at or -created_at.", q.Sort)
+	case q.Limit < 1 || q.Limit > MaxPage:
+		return from, problem.Invalid("limit", "A page has 1 to %d contacts.", MaxPage)
+	case utf8.RuneCountInString(q.Text) > maxQuery || utf8.RuneCountInString(q.Tag) > maxQuery:
+		return from, problem.Invalid("q", "A search has at most %d characters.", maxQuery)
+	case q.Source != "" && !q.Source.known():
+		return from, problem.Invalid("source", "There is no source %q: use person, capture, import or auto.", q.Source)
+	case q.Cursor == "":
+		return from, nil
+	}
+	if from.decode(q.Cursor) != nil || from.Query != q.name() {
+		return from, foreignCursor()
+	}
+	return from, nil
+}
+
+func foreignCursor() error {
+	return problem.Invalid("cursor", "This cursor belongs to another search. Begin again without one.")
+}
+
+func (s Source) known() bool {
+	return s == SourcePerson || s == SourceCapture || s == SourceImport || s == SourceAuto
+}
+
+// name tells queries apart, whatever page of them is asked for, without repeating what was searched.
+func (q *Query) name() string {
+	sum := sha256.Sum256([]byte(strings.Join([]string{q.Text, q.Tag, string(q.Source), fmt.Sprint(q.Archived), string(q.Sort)}, "\x00")))
+	return hex.EncodeToString(sum[:8])
+}
+
+// where returns the condition of a query and its arguments.
+func (q *Query) where(id org.ID) (condition string, args []any) {
+	args = []any{id}
+	condition = "org_id = $1::text::uuid AND archived_at IS NULL"
+	if q.Archived {
+		condition = "org_id = $1::text::uuid AND archived_at IS NOT NULL"
+	}
+	add := func(form string, value any) {
+		args = append(args, value)
+		condition += " AND " + fmt.Sprintf(form, len(args))
+	}
+	if q.Text != "" {
+		digits := phoneDigits(q.Text)
+		switch national, trunk := strings.CutPrefix(digits, "0"); {
+		case digits == "":
+			add("search LIKE ringside_containing($%d)", q.Text)
+		case trunk && len(national) >= 3: // the zero in front of a national number is not part of it
+			args = append(args, digits, national)
+			condition += fmt.Sprintf(" AND (search LIKE ringside_containing($%d) OR search LIKE ringside_containing($%d))", len(args)-1, len(args))
+		default:
+			add("search LIKE ringside_containing($%d)", digits)
+		}
+	}
+	if q.Tag != "" {
+		add("ringside_fold_all(tags) @> ARRAY[ringside_fold($%d)]", q.Tag)
+	}
+	if q.Source != "" {
+		add("source = $%d", string(q.Source))
+	}
+	return condition, args
+}
+
+// phoneDigits returns the digits of a text that looks like part of a phone number however it is
+// written, or "". A leading plus or 00 says that it is the beginning.
+func phoneDigits(text string) string {
+	var digits strings.Builder
+	for _, r := range strings.ReplaceAll(text, "(0)", "") { // of +44 (0)20, which nobody dials
+		switch {
+		case r >= '0' && r <= '9':
+			digits.WriteRune(r)
+		case strings.ContainsRune("+-./()", r) || unicode.IsSpace(r):
+		default:
+			return ""
+		}
+	}
+	switch {
+	case digits.Len() == 0:
+		return ""
+	case strings.HasPrefix(text, "+"):
+		return "+" + digits.String()
+	case strings.HasPrefix(digits.String(), "00") && digits.Len() > 2:
+		return "+" + digits.String()[2:]
+	}
+	return digits.String()
+}
+
+func (c cursor) encode() *string {
+	body, _ := json.Marshal(c) // strings and a number always marshal
+	text := base64.RawURLEncoding.EncodeToString(body)
+	return &text
+}
+
+func (c *cursor) decode(text string) error {
+	body, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(body, c)
+}

@@ -1,0 +1,102 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+
+	"ringside/contacts"
+	"ringside/internal/org"
+	"ringside/internal/problem"
+)
+
+// contactRoutes are the address book.
+func (a *API) contactRoutes(mux *http.ServeMux) {
+	mux.Handle("GET /v1/contacts", a.handle("read", a.searchContacts))
+	mux.Handle("POST /v1/contacts", a.handle("write", a.addContact))
+	mux.Handle("GET /v1/contacts/{id}", a.handle("read", a.contact))
+	mux.Handle("PATCH /v1/contacts/{id}", a.handle("write", a.changeContact))
+	mux.Handle("DELETE /v1/contacts/{id}", a.handle("write", a.archiveContact))
+	mux.Handle("POST /v1/contacts/{id}/restore", a.handle("write", a.restoreContact))
+	mux.Handle("GET /v1/usage", a.handle("read", a.usage))
+}
+
+// searchContacts answers GET /v1/contacts.
+func (a *API) searchContacts(r *http.Request, key org.Key) (any, error) {
+	values, err := query(r, "q", "tag", "source", "archived", "sort", "limit", "cursor")
+	if err != nil {
+		return nil, err
+	}
+	q := contacts.Query{Text: values.Get("q"), Tag: values.Get("tag"), Source: contacts.Source(values.Get("source")),
+		Sort: contacts.Sort(values.Get("sort")), Cursor: values.Get("cursor")}
+	if q.Limit, err = limit(values); err != nil {
+		return nil, err
+	}
+	if archived := values.Get("archived"); archived != "" {
+		if q.Archived, err = strconv.ParseBool(archived); err != nil {
+			return nil, problem.Invalid("archived", "archived is true or false.")
+		}
+	}
+	return a.Book.Search(r.Context(), key.OrgID, q)
+}
+
+// contactInput is what a client sends of a contact; null and absent are the same.
+type contactInput struct {
+	Name  *string   `json:"name"`
+	Phone *string   `json:"phone"`
+	Email *string   `json:"email"`
+	Tags  *[]string `json:"tags"`
+	Notes *string   `json:"notes"`
+}
+
+// addContact answers POST /v1/contacts.
+func (a *API) addContact(r *http.Request, key org.Key) (any, error) {
+	var in contactInput
+	if err := decode(r, &in); err != nil {
+		return nil, err
+	}
+	o, err := a.Orgs.Org(r.Context(), key.OrgID)
+	if err != nil {
+		return nil, err
+	}
+	var d contacts.Draft
+	for _, f := range []struct{ from, to *string }{{in.Name, &d.Name}, {in.Phone, &d.Phone}, {in.Email, &d.Email}, {in.Notes, &d.Notes}} {
+		if f.from != nil {
+			*f.to = *f.from
+		}
+	}
+	if in.Tags != nil {
+		d.Tags = *in.Tags
+	}
+	added, err := a.Book.Add(r.Context(), o, d)
+	return answer{http.StatusCreated, added}, err
+}
+
+func (a *API) contact(r *http.Request, key org.Key) (any, error) {
+	return a.Book.Get(r.Context(), key.OrgID, r.PathValue("id"))
+}
+
+// changeContact answers PATCH /v1/contacts/{id}: what is sent is changed.
+func (a *API) changeContact(r *http.Request, key org.Key) (any, error) {
+	var in contactInput
+	if err := decode(r, &in); err != nil {
+		return nil, err
+	}
+	o, err := a.Orgs.Org(r.Context(), key.OrgID)
+	if err != nil {
+		return nil, err
+	}
+	return a.Book.Change(r.Context(), o, r.PathValue("id"), contacts.Change(in))
+}
+
+// archiveContact answers DELETE /v1/contacts/{id}.
+func (a *API) archiveContact(r *http.Request, key org.Key) (any, error) {
+	return answer{http.StatusNoContent, nil}, a.Book.Archive(r.Context(), key.OrgID, r.PathValue("id"))
+}
+
+func (a *API) restoreContact(r *http.Request, key org.Key) (any, error) {
+	return a.Book.Restore(r.Context(), key.OrgID, r.PathValue("id"))
+}
+
+func (a *API) usage(r *http.Request, key org.Key) (any, error) {
+	return a.Book.Usage(r.Context(), key.OrgID)
+}
