@@ -44,6 +44,7 @@ var design = []layer{
 		{"recognize", "a recognition's trace is what it serves"},
 		{"internal/ledger", "calls and messages are what it lists"},
 		{"contacts", "the address book is what it serves most"},
+		{"contacts/sheet", "how large a file may be"},
 		{"internal/org", "a key belongs to an organisation"},
 		{"internal/problem", "errors become problem documents"},
 	}},
@@ -80,10 +81,15 @@ var design = []layer{
 
 	// The substance: address book, tenants.
 	{"contacts", []arrow{
+		{"contacts/sheet", "an import reads people from the files they have"},
 		{"internal/org", "a book is an organisation's, and its limit"},
 		{"internal/phone", "what a person writes becomes a number"},
 		{"internal/postgres", "what changes a cached caller is written behind a fence"},
 		{"internal/problem", "what a person got wrong is said in words"},
+	}},
+	{"contacts/sheet", []arrow{
+		{"internal/phone", "the phone of a row becomes a number"},
+		{"internal/problem", "what is wrong with a file is said in words"},
 	}},
 	{"internal/org", []arrow{
 		{"internal/phone", "numbers are kept as E.164"},
