@@ -37,6 +37,8 @@ type Config struct {
 	RecognitionBudget time.Duration `env:"RINGSIDE_RECOGNITION_BUDGET" envDefault:"150ms"`
 	WriteBudget       time.Duration `env:"RINGSIDE_WRITE_BUDGET" envDefault:"2s"`
 	DrainTimeout      time.Duration `env:"RINGSIDE_DRAIN_TIMEOUT" envDefault:"60s"`
+	ImportBytes       int64         `env:"RINGSIDE_IMPORT_BYTES" envDefault:"268435456"`
+	ImportRows        int           `env:"RINGSIDE_IMPORT_ROWS" envDefault:"1000000"`
 	LogLevel          slog.Level    `env:"RINGSIDE_LOG_LEVEL" envDefault:"info"`
 	LogFormat         string        `env:"RINGSIDE_LOG_FORMAT" envDefault:"text"`
 }
@@ -119,6 +121,9 @@ func (c *Config) check() (mistakes []error) {
 	}
 	if c.DrainTimeout < 0 || c.DrainTimeout > 24*time.Hour {
 		mistake("RINGSIDE_DRAIN_TIMEOUT=%s is out of range: 0s to 24h", c.DrainTimeout)
+	}
+	if c.ImportBytes < 1 || c.ImportRows < 1 {
+		mistake("RINGSIDE_IMPORT_BYTES=%d and RINGSIDE_IMPORT_ROWS=%d must be at least 1", c.ImportBytes, c.ImportRows)
 	}
 	if c.SecretKey != "" && len(c.SecretKey) < 16 {
 		mistake("RINGSIDE_SECRET_KEY is shorter than 16 characters; make one with `openssl rand -hex 32`")

@@ -167,9 +167,10 @@ func (q *Query) name() string {
 // where returns the condition of a query and its arguments.
 func (q *Query) where(id org.ID) (condition string, args []any) {
 	args = []any{id}
-	condition = "org_id = $1::text::uuid AND archived_at IS NULL"
+	// The organisation as a text is what the indexes of the orders begin with, as an id the others.
+	condition = "org_id = $1::text::uuid AND org_id::text = $1 AND archived_at IS NULL"
 	if q.Archived {
-		condition = "org_id = $1::text::uuid AND archived_at IS NOT NULL"
+		condition = "org_id = $1::text::uuid AND org_id::text = $1 AND archived_at IS NOT NULL"
 	}
 	add := func(form string, value any) {
 		args = append(args, value)

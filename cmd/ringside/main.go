@@ -45,6 +45,7 @@ type commands struct {
 	Number      numberCommands   `cmd:"" help:"Twilio phone numbers and where they lead."`
 	Key         keyCommands      `cmd:"" help:"API keys."`
 	Contact     contactCommands  `cmd:"" help:"The address book."`
+	Import      importCommand    `cmd:"" help:"Add the people of a CSV file to the address book."`
 	Campaign    campaignCommands `cmd:"" help:"People whom campaigns have called."`
 	Config      configCommands   `cmd:"" help:"The settings."`
 	Healthcheck healthCommand    `cmd:"" help:"Ask a running sidecar whether it is alive (for containers)."`

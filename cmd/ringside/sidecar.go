@@ -15,6 +15,7 @@ import (
 	"ringside/cache"
 	"ringside/configs"
 	"ringside/contacts"
+	"ringside/contacts/sheet"
 	"ringside/internal/agent"
 	"ringside/internal/api"
 	"ringside/internal/ledger"
@@ -123,7 +124,8 @@ func (s *sidecar) start(ctx context.Context) error {
 	})
 	s.listen(callers)
 	store := org.NewStore(s.db.Pool)
-	s.serve(&api.API{Keys: store, Decisions: calls, Orgs: store, Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Log: s.log})
+	s.serve(&api.API{Keys: store, Decisions: calls, Orgs: store, Book: s.book, Ledger: ledger.NewReader(s.db.Pool),
+		ImportLimits: sheet.Limits{Bytes: s.config.ImportBytes, Rows: s.config.ImportRows}, Log: s.log})
 	return nil
 }
 

@@ -5,12 +5,14 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 
 	"ringside/contacts"
+	"ringside/contacts/sheet"
 	"ringside/internal/ledger"
 	"ringside/internal/org"
 	"ringside/internal/problem"
@@ -34,13 +36,16 @@ type API struct {
 	Orgs      *org.Store
 	Book      *contacts.Book
 	Ledger    *ledger.Reader
-	Log       *slog.Logger
+	// ImportLimits bound the files of contacts.
+	ImportLimits sheet.Limits
+	Log          *slog.Logger
 }
 
 // Register adds the API's paths to mux.
 func (a *API) Register(mux *http.ServeMux) {
 	mux.Handle("GET /v1/recognitions/{sid}", a.handle("read", a.recognition))
 	a.contactRoutes(mux)
+	a.importRoutes(mux)
 	a.interactionRoutes(mux)
 	mux.Handle("/v1/", a.handle("", func(*http.Request, org.Key) (any, error) {
 		return nil, problem.NotFound("There is nothing at this address. See docs/api.md.")
@@ -57,14 +62,32 @@ type answer struct {
 	value  any
 }
 
-// handle is the one place where an API request is authenticated and its error becomes a response.
+// rawHandler answers a request of an authenticated key by itself. An error that it returns before it
+// has written anything becomes the response.
+type rawHandler func(w http.ResponseWriter, r *http.Request, key org.Key) error
+
 func (a *API) handle(scope string, h handler) http.Handler {
+	return a.handleRaw(scope, func(w http.ResponseWriter, r *http.Request, key org.Key) error {
+		value, err := h(r, key)
+		if err != nil {
+			return err
+		}
+		return write(w, value)
+	})
+}
+
+// handleRaw is the one place where an API request is authenticated and its error becomes a response.
+func (a *API) handleRaw(scope string, h rawHandler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		value, err := a.answer(scope, h, r)
+		key, err := a.authenticate(scope, r)
 		if err == nil {
-			if err = write(w, value); err != nil {
-				a.Log.Warn("an API answer could not be sent", "path", r.Pattern, "error", err)
-			}
+			err = h(w, r, key)
+		}
+		if err == nil {
+			return
+		}
+		if begun, ok := errors.AsType[streamed](err); ok {
+			a.Log.Warn("an API answer could not be sent whole", "path", r.Pattern, "error", begun.error)
 			return
 		}
 		if shown := problem.Write(w, err); !shown {
@@ -86,22 +109,26 @@ func write(w http.ResponseWriter, value any) error {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	return json.NewEncoder(w).Encode(value)
+	if err := json.NewEncoder(w).Encode(value); err != nil {
+		return streamed{err}
+	}
+	return nil
 }
 
-func (a *API) answer(scope string, h handler, r *http.Request) (any, error) {
+// authenticate returns the key of a request, if it has the scope.
+func (a *API) authenticate(scope string, r *http.Request) (org.Key, error) {
 	scheme, plain, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || plain == "" {
-		return nil, problem.New(problem.CodeUnauthorized, "Send `Authorization: Bearer rsk_…` with a key from `ringside key create`.")
+		return org.Key{}, problem.New(problem.CodeUnauthorized, "Send `Authorization: Bearer rsk_…` with a key from `ringside key create`.")
 	}
 	key, err := a.Keys.Authenticate(r.Context(), strings.TrimSpace(plain))
 	if err != nil {
-		return nil, err
+		return org.Key{}, err
 	}
 	if scope != "" && !slices.Contains(key.Scopes, scope) {
-		return nil, problem.New(problem.CodeForbidden, "This key lacks the scope %q.", scope)
+		return org.Key{}, problem.New(problem.CodeForbidden, "This key lacks the scope %q.", scope)
 	}
-	return h(r, key)
+	return key, nil
 }
 
 // recognition answers with the trace of one call: who was recognised, how, and why.

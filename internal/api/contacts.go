@@ -22,21 +22,30 @@ func (a *API) contactRoutes(mux *http.ServeMux) {
 
 // searchContacts answers GET /v1/contacts.
 func (a *API) searchContacts(r *http.Request, key org.Key) (any, error) {
-	values, err := query(r, "q", "tag", "source", "archived", "sort", "limit", "cursor")
+	q, err := contactQuery(r, "q", "tag", "source", "archived", "sort", "limit", "cursor")
 	if err != nil {
 		return nil, err
+	}
+	return a.Book.Search(r.Context(), key.OrgID, q)
+}
+
+// contactQuery reads a search from the parameters of a request.
+func contactQuery(r *http.Request, parameters ...string) (contacts.Query, error) {
+	values, err := query(r, parameters...)
+	if err != nil {
+		return contacts.Query{}, err
 	}
 	q := contacts.Query{Text: values.Get("q"), Tag: values.Get("tag"), Source: contacts.Source(values.Get("source")),
 		Sort: contacts.Sort(values.Get("sort")), Cursor: values.Get("cursor")}
 	if q.Limit, err = limit(values); err != nil {
-		return nil, err
+		return contacts.Query{}, err
 	}
 	if archived := values.Get("archived"); archived != "" {
 		if q.Archived, err = strconv.ParseBool(archived); err != nil {
-			return nil, problem.Invalid("archived", "archived is true or false.")
+			return contacts.Query{}, problem.Invalid("archived", "archived is true or false.")
 		}
 	}
-	return a.Book.Search(r.Context(), key.OrgID, q)
+	return q, nil
 }
 
 // contactInput is what a client sends of a contact; null and absent are the same.

@@ -1,0 +1,303 @@
+package contacts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"ringside/internal/org"
+	"ringside/internal/problem"
+)
+
+// Bounds of a step of an import: short, so that people and callers who are added meanwhile do not
+// wait, and that a stop takes effect at once.
+const (
+	importStep   = 2000 // rows
+	importWithin = 30 * time.Second
+)
+
+// Import plans a file and carries the plan out at once. If ctx ends first, the import stops after a
+// step: the report says where, and no error is returned.
+func (b *Book) Import(ctx context.Context, o org.Org, f ImportFile) (ImportReport, error) {
+	plan, err := b.PlanImport(ctx, o, f)
+	if err != nil {
+		return ImportReport{}, err
+	}
+	return b.carryOut(ctx, o, plan.ID, false, f.Progress)
+}
+
+// ApplyImport carries a plan out: exactly that, or, if the book has moved since, nothing: then a
+// conflict problem says what differs, and the plan is brought up to date. An import that was stopped
+// or killed is continued where it was.
+func (b *Book) ApplyImport(ctx context.Context, o org.Org, importID string, tell func(ImportProgress)) (ImportReport, error) {
+	return b.carryOut(ctx, o, importID, true, tell)
+}
+
+func (b *Book) carryOut(ctx context.Context, o org.Org, importID string, asPlanned bool, tell func(ImportProgress)) (report ImportReport, err error) {
+	err = b.holdImport(ctx, o.ID, importID, func(report0 ImportReport) error {
+		report = report0
+		switch report.State {
+		case ImportDone, ImportUndone:
+			return problem.New(problem.CodeConflict, "The import %s is %s already.", importID, report.State)
+		case ImportPlanned:
+			if asPlanned {
+				if err := b.sameAsPlanned(ctx, o.ID, &report); err != nil {
+					return err
+				}
+			}
+			report.Created, report.Known, report.Archived, report.LeftOut = 0, 0, 0, 0
+		}
+		return b.runImport(context.WithoutCancel(ctx), ctx.Done(), o.ID, &report, tell)
+	})
+	return report, failed("import contacts", err)
+}
+
+// holdImport runs fn with the report of an import that nobody else works on meanwhile.
+func (b *Book) holdImport(ctx context.Context, id org.ID, importID string, fn func(ImportReport) error) error {
+	report, err := b.ImportReport(ctx, id, importID)
+	if err != nil {
+		return err
+	}
+	return b.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
+		// A lock of the session, which ends with whoever is killed.
+		var free bool
+		if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtextextended('import ' || $1, 0))`, report.ID).Scan(&free); err != nil {
+			return err
+		}
+		if !free {
+			return problem.New(problem.CodeConflict, "The import %s is being worked on just now.", importID)
+		}
+		defer func() {
+			_, err := conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(hashtextextended('import ' || $1, 0))`, report.ID)
+			if err != nil { // a connection that keeps the lock must not be used again
+				_ = conn.Conn().Close(context.WithoutCancel(ctx))
+			}
+		}()
+		if report, err = b.ImportReport(ctx, id, importID); err != nil { // as it is now
+			return err
+		}
+		return fn(report)
+	})
+}
+
+// ImportReport returns the report of an import.
+func (b *Book) ImportReport(ctx context.Context, id org.ID, importID string) (r ImportReport, err error) {
+	var line int
+	var state ImportState
+	err = b.pool.QueryRow(ctx, `SELECT report, state, applied_line FROM contact_imports WHERE org_id = $1::text::uuid AND id = $2::text::uuid`, id, importID).
+		Scan(&r, &state, &line)
+	if errors.Is(err, pgx.ErrNoRows) || isInvalidText(err) {
+		return r, problem.NotFound("There is no import %s.", importID)
+	}
+	if err != nil {
+		return r, fmt.Errorf("read import: %w", err)
+	}
+	r.State = state
+	if state == ImportStopped || state == ImportRunning {
+		r.StoppedAt = line
+	}
+	return r, nil
+}
+
+// sameAsPlanned refuses a plan that the book has moved away from.
+func (b *Book) sameAsPlanned(ctx context.Context, id org.ID, report *ImportReport) error {
+	counts, err := b.countStaged(ctx, b.pool, id, report.ID)
+	if err != nil {
+		return err
+	}
+	now := *report
+	now.apply(counts)
+	var differs []string
+	for _, d := range []struct {
+		what      string
+		plan, now int
+	}{{"created", report.Created, now.Created}, {"known", report.Known, now.Known}, {"left out", report.LeftOut, now.LeftOut}} {
+		if d.plan != d.now {
+			differs = append(differs, fmt.Sprintf("%d instead of %d %s", d.now, d.plan, d.what))
+		}
+	}
+	if len(differs) == 0 {
+		return nil
+	}
+	if err := b.countPlan(ctx, id, &now); err != nil {
+		return err
+	}
+	return problem.New(problem.CodeConflict, "The address book has changed since the plan was made: it would now be %s. Nothing was imported; look at the plan again.", strings.Join(differs, ", "))
+}
+
+// runImport writes the rows that are not yet written, step by step, until done is closed.
+func (b *Book) runImport(ctx context.Context, done <-chan struct{}, id org.ID, report *ImportReport, tell func(ImportProgress)) error {
+	p := newProgress(tell, false, report.Rows)
+	line, written := report.StoppedAt, report.Invalid+report.Repeated
+	for {
+		select {
+		case <-done:
+			report.State, report.StoppedAt = ImportStopped, line
+			return b.finishImport(ctx, report)
+		default:
+		}
+		s, err := b.importStep(ctx, id, report.ID, line)
+		if err != nil {
+			return fmt.Errorf("after line %d: %w", line, err)
+		}
+		if s.line == nil {
+			break
+		}
+		line = *s.line
+		report.Created += s.created
+		report.Known += s.fresh - s.created - s.leftOut
+		report.Archived += s.archived
+		report.LeftOut += s.leftOut
+		if err := b.analyze(ctx, written, written+s.fresh); err != nil {
+			return err
+		}
+		written += s.fresh
+		p.at(written, report.Created, written-report.Created)
+	}
+	p.last(report.Rows)
+	report.State, report.StoppedAt = ImportDone, 0
+	return b.finishImport(ctx, report)
+}
+
+// analyze has Postgres look at the table anew when an import has gone from before to after rows, with
+// the first step and each time that there are eight times as many: whoever has a plan for an empty
+// book makes a new one, and does not look for callers by reading all of it until Postgres looks by
+// itself, which is after a minute.
+func (b *Book) analyze(ctx context.Context, before, after int) error {
+	for at := 1; at <= after; at *= 8 {
+		if at > before && at >= importStep/8 {
+			_, err := b.pool.Exec(ctx, `ANALYZE contacts`)
+			return err
+		}
+	}
+	return nil
+}
+
+// step is what became of some rows.
+type step struct {
+	line                              *int // the last; nil: there was none left
+	fresh, created, archived, leftOut int
+}
+
+// importStep writes the rows after a line, together with the note of how far it came, so that
+// whoever is killed has written all of a step or nothing.
+func (b *Book) importStep(ctx context.Context, id org.ID, importID string, after int) (s step, err error) {
+	ctx, cancel := context.WithTimeout(ctx, importWithin)
+	defer cancel()
+	err = pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
+		limit, err := lockLimit(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		// A plan that was made for an empty book must not be kept for a full one.
+		if _, err := tx.Exec(ctx, `SET LOCAL plan_cache_mode = force_custom_plan`); err != nil {
+			return err
+		}
+		var room *int
+		if limit != nil {
+			if err := tx.QueryRow(ctx, `SELECT greatest(0, $2 - count(*)) FROM contacts WHERE org_id = $1::text::uuid AND archived_at IS NULL`, id, *limit).Scan(&room); err != nil {
+				return err
+			}
+		}
+		return tx.QueryRow(ctx, importStepSQL, id, importID, after, importStep, room).Scan(&s.line, &s.fresh, &s.created, &s.archived, &s.leftOut)
+	})
+	return s, err
+}
+
+// importStepSQL writes the next rows of import $2 of organisation $1 after line $3, $4 at most, as far
+// as there is room ($5; NULL is no limit). What anybody has, active or archived, is left as it is.
+const importStepSQL = `
+WITH step AS MATERIALIZED (
+	SELECT * FROM contact_import_rows WHERE import_id = $2::text::uuid AND line > $3 ORDER BY line LIMIT $4
+), asked AS MATERIALIZED (
+	SELECT s.*, active.it IS NOT NULL AS active, archived.it IS NOT NULL AS archived FROM step s
+	LEFT JOIN LATERAL (` + activeSQL + `) active ON true LEFT JOIN LATERAL (` + archivedSQL + `) archived ON true
+	WHERE s.verdict IN ('new', 'left_out')
+), fresh AS MATERIALIZED (
+	SELECT *, row_number() OVER (ORDER BY line) AS nth FROM asked WHERE NOT active AND NOT archived
+), made AS (
+	INSERT INTO contacts (org_id, import_id, source, name, phone, email, tags, notes, name_source, email_source, tags_source, notes_source)
+	SELECT $1::text::uuid, $2::text::uuid, 'import', name, phone, email, tags, coalesce(notes, ''), 'import', 'import', 'import', 'import'
+	FROM fresh WHERE $5::int IS NULL OR nth <= $5
+	ON CONFLICT (org_id, phone) WHERE archived_at IS NULL DO NOTHING RETURNING id
+), left_out AS (
+	UPDATE contact_import_rows SET verdict = 'left_out'
+	WHERE import_id = $2::text::uuid AND line = ANY (ARRAY(SELECT line FROM fresh WHERE nth > $5)) RETURNING line
+), counted AS (
+	SELECT (SELECT max(line) FROM step) AS line, (SELECT count(*) FROM asked) AS asked, (SELECT count(*) FROM made) AS made,
+		(SELECT count(*) FROM asked WHERE archived AND NOT active) AS archived, (SELECT count(*) FROM left_out) AS left_out
+), noted AS (
+	UPDATE contact_imports i SET state = 'running', applied_line = c.line, report = i.report || jsonb_build_object(
+		'created', c.made + CASE i.state WHEN 'planned' THEN 0 ELSE (i.report->>'created')::int END,
+		'known', c.asked - c.made - c.left_out + CASE i.state WHEN 'planned' THEN 0 ELSE (i.report->>'known')::int END,
+		'archived', c.archived + CASE i.state WHEN 'planned' THEN 0 ELSE (i.report->>'archived')::int END,
+		'left_out', c.left_out + CASE i.state WHEN 'planned' THEN 0 ELSE (i.report->>'left_out')::int END)
+	FROM counted c WHERE i.id = $2::text::uuid AND c.line IS NOT NULL
+)
+SELECT line, asked, made, archived, left_out FROM counted`
+
+// finishImport notes how an import ended.
+func (b *Book) finishImport(ctx context.Context, report *ImportReport) error {
+	report.First = nil
+	_, err := b.pool.Exec(ctx, `UPDATE contact_imports SET state = $2, report = $3, finished_at = now() WHERE id = $1::text::uuid`, report.ID, string(report.State), report)
+	return err
+}
+
+// UndoReport says what became of an import's contacts when it was undone.
+type UndoReport struct {
+	ID      string `json:"id"`
+	Removed int    `json:"removed"`
+	// Kept are contacts that somebody has edited, or who have called, since; the first ones, of KeptCount.
+	Kept      []Contact `json:"kept"`
+	KeptCount int       `json:"kept_count"`
+}
+
+// UndoImport takes back what an import has added, but for those whom somebody has edited, or who have
+// called, since.
+func (b *Book) UndoImport(ctx context.Context, id org.ID, importID string) (u UndoReport, err error) {
+	u = UndoReport{ID: importID, Kept: []Contact{}}
+	err = b.holdImport(ctx, id, importID, func(report ImportReport) error {
+		if report.State == ImportPlanned {
+			return problem.New(problem.CodeConflict, "The import %s has not been carried out: there is nothing to undo.", importID)
+		}
+		for {
+			tag, err := b.pool.Exec(ctx, `
+				DELETE FROM contacts WHERE id IN (
+					SELECT id FROM contacts WHERE org_id = $1::text::uuid AND import_id = $2::text::uuid AND updated_at = created_at AND last_contacted_at IS NULL LIMIT $3)`,
+				id, importID, importStep)
+			if err != nil {
+				return err
+			}
+			if tag.RowsAffected() == 0 {
+				break
+			}
+			u.Removed += int(tag.RowsAffected())
+		}
+		rows, err := b.pool.Query(ctx, `SELECT `+contactColumns+` FROM contacts WHERE org_id = $1::text::uuid AND import_id = $2::text::uuid ORDER BY name, id`, id, importID)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for ; rows.Next(); u.KeptCount++ {
+			if len(u.Kept) == maxProblems {
+				continue
+			}
+			c, err := readContact(rows)
+			if err != nil {
+				return err
+			}
+			u.Kept = append(u.Kept, c)
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		_, err = b.pool.Exec(ctx, `UPDATE contact_imports SET state = 'undone' WHERE id = $1::text::uuid`, importID)
+		return err
+	})
+	return u, failed("undo import", err)
+}

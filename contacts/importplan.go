@@ -1,0 +1,325 @@
+package contacts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"ringside/contacts/sheet"
+	"ringside/internal/org"
+	"ringside/internal/phone"
+	"ringside/internal/problem"
+)
+
+// ImportFile is a file of people.
+type ImportFile struct {
+	Name     string
+	Content  io.Reader
+	Options  sheet.Options
+	Progress func(ImportProgress) // called now and then; nil: nobody watches
+}
+
+// PlanImport reads a file, keeps what is to become of each row, and writes nothing into the book. The
+// plan is carried out by [Book.ApplyImport].
+func (b *Book) PlanImport(ctx context.Context, o org.Org, f ImportFile) (ImportReport, error) {
+	s, err := sheet.Open(f.Content, f.Options)
+	if err != nil {
+		return ImportReport{}, failed("read file", err)
+	}
+	p := &planner{org: o, sheet: s, own: map[phone.Number]bool{}, seen: map[uint64]struct{}{}, progress: newProgress(f.Progress, true, 0)}
+	p.report = ImportReport{State: ImportPlanned, FileName: cut(tidy(f.Name), 300), Problems: []ImportProblem{}, Encoding: string(s.Encoding()),
+		Delimiter: string(s.Delimiter()), UnknownColumns: append([]string{}, s.Unknown()...)}
+	header := []string{}
+	for _, c := range s.Columns() {
+		p.report.Columns = append(p.report.Columns, ImportColumn{c.Name, c.Field})
+		header = append(header, c.Name)
+	}
+	if err := p.readOwn(ctx, b); err != nil {
+		return ImportReport{}, fmt.Errorf("plan import: %w", err)
+	}
+	err = b.pool.QueryRow(ctx, `INSERT INTO contact_imports (org_id, file_name, header) VALUES ($1::text::uuid, $2, $3) RETURNING id::text, created_at`,
+		o.ID, p.report.FileName, header).Scan(&p.report.ID, &p.report.CreatedAt)
+	if err == nil {
+		_, err = b.pool.CopyFrom(ctx, pgx.Identifier{"contact_import_rows"}, stagedColumns, p)
+	}
+	if err == nil {
+		p.report.Repairs = p.repairs.Counts()
+		err = b.countPlan(ctx, o.ID, &p.report)
+	}
+	if err != nil {
+		_, cleanErr := b.pool.Exec(context.WithoutCancel(ctx), `DELETE FROM contact_imports WHERE id = nullif($1, '')::uuid`, p.report.ID)
+		return ImportReport{}, failed("plan import", errors.Join(p.cause(err), cleanErr))
+	}
+	p.progress.last(p.report.Rows)
+	return p.report, nil
+}
+
+// planner turns the rows of a file into rows of the plan, as [pgx.CopyFromSource].
+type planner struct {
+	org      org.Org
+	sheet    *sheet.Sheet
+	own      map[phone.Number]bool // the organisation's own numbers, which are nobody's (rule 5)
+	seen     map[uint64]struct{}   // phones of earlier rows
+	report   ImportReport
+	repairs  sheet.Tally
+	progress *progress
+
+	staged []any
+	err    error
+}
+
+// stagedColumns are the columns of a planned row, in the order of planner.staged.
+var stagedColumns = []string{"import_id", "line", "verdict", "name", "phone", "email", "tags", "notes", "cells", "problem"}
+
+func (p *planner) readOwn(ctx context.Context, b *Book) error {
+	rows, err := b.pool.Query(ctx, `SELECT phone FROM phone_numbers WHERE org_id = $1::text::uuid`, p.org.ID)
+	if err != nil {
+		return err
+	}
+	numbers, err := pgx.CollectRows(rows, pgx.RowTo[phone.Number])
+	for _, n := range numbers {
+		p.own[n] = true
+	}
+	return err
+}
+
+// Next plans the next row. It is part of [pgx.CopyFromSource], as are Values and Err.
+func (p *planner) Next() bool {
+	row, err := p.sheet.Next()
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			p.err = err
+		}
+		return false
+	}
+	p.report.Rows++
+	p.repairs.Merge(row.Repairs)
+	c, wrong := p.read(row)
+	switch {
+	case wrong != nil:
+		p.report.Invalid++
+		wrong.Line = row.Line
+		if len(p.report.Problems) < maxProblems {
+			p.report.Problems = append(p.report.Problems, *wrong)
+		}
+		p.staged = []any{p.report.ID, row.Line, "invalid", nil, nil, nil, nil, nil, storableCells(row.Cells), wrong}
+	case p.repeated(c.Phone):
+		p.report.Repeated++
+		p.staged = []any{p.report.ID, row.Line, "repeated", c.Name, string(c.Phone), nil, nil, nil, nil, nil}
+	default:
+		p.staged = []any{p.report.ID, row.Line, "new", c.Name, string(c.Phone), optional(c.Email), c.Tags, optional(c.Notes), nil, nil}
+	}
+	p.progress.at(p.report.Rows, 0, p.report.Invalid+p.report.Repeated)
+	return true
+}
+
+// Values returns the row that Next planned.
+func (p *planner) Values() ([]any, error) { return p.staged, nil }
+
+// Err returns why the file could not be read to its end.
+func (p *planner) Err() error { return p.err }
+
+// cause returns the file's own error rather than that of the copying that it ended.
+func (p *planner) cause(err error) error {
+	if p.err != nil {
+		return p.err
+	}
+	return err
+}
+
+// read reads a row as a contact, or says what is wrong with it.
+func (p *planner) read(row *sheet.Row) (Contact, *ImportProblem) {
+	if row.Invalid != nil {
+		return Contact{}, &ImportProblem{Column: row.Invalid.Column, Value: storableText(row.Invalid.Value), Reason: row.Invalid.Reason}
+	}
+	n, repair, err := sheet.ReadPhone(row.Phone, p.org.Country)
+	if err != nil {
+		return Contact{}, &ImportProblem{Column: p.column(sheet.FieldPhone), Value: shown(row.Phone), Reason: err.Error()}
+	}
+	p.repairs.Add(repair)
+	if p.own[n] {
+		return Contact{}, &ImportProblem{Column: p.column(sheet.FieldPhone), Value: shown(row.Phone), Reason: "This is one of the organisation's own numbers."}
+	}
+	c, err := Draft{Name: row.Name, Email: row.Email, Tags: row.Tags, Notes: row.Notes}.withPhone(n)
+	if wrong, ok := errors.AsType[*problem.Error](err); ok {
+		value := map[string]string{"name": row.Name, "email": row.Email, "notes": row.Notes}[wrong.Field]
+		return Contact{}, &ImportProblem{Column: p.column(sheet.Field(wrong.Field)), Value: shown(value), Reason: wrong.Detail}
+	}
+	return c, nil
+}
+
+// column returns the name that the file has for a field.
+func (p *planner) column(field sheet.Field) string {
+	for _, c := range p.report.Columns {
+		if c.Field == field {
+			return c.Name
+		}
+	}
+	return string(field)
+}
+
+// repeated reports whether an earlier row had the number, and remembers it. A number has at most 15
+// digits.
+func (p *planner) repeated(n phone.Number) bool {
+	digits, _ := strconv.ParseUint(string(n[1:]), 10, 64)
+	_, seen := p.seen[digits]
+	p.seen[digits] = struct{}{}
+	return seen
+}
+
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// shown is a cell as it is shown in a report.
+func shown(cell string) string { return cut(tidy(cell), 100) }
+
+// storableText takes out what Postgres cannot hold.
+func storableText(text string) string {
+	if storable("", text) == nil {
+		return text
+	}
+	return tidy(text)
+}
+
+func storableCells(cells []string) []string {
+	kept := make([]string, len(cells))
+	for i, cell := range cells {
+		kept[i] = storableText(cell)
+		if utf8.RuneCountInString(kept[i]) > MaxNotes {
+			kept[i] = cut(kept[i], MaxNotes)
+		}
+	}
+	return kept
+}
+
+// countPlan fills in what the book says of the staged rows: how many are known, and how many there
+// is room for.
+func (b *Book) countPlan(ctx context.Context, id org.ID, r *ImportReport) error {
+	counts, err := b.countStaged(ctx, b.pool, id, r.ID)
+	if err != nil {
+		return err
+	}
+	r.apply(counts)
+	if r.First, err = b.firstRows(ctx, id, r.ID, counts.room); err != nil {
+		return err
+	}
+	_, err = b.pool.Exec(ctx, `UPDATE contact_imports SET report = $2 WHERE id = $1::uuid`, r.ID, r)
+	return err
+}
+
+// stagedSQL are the rows of import $2 that may be added to organisation $1, with what the book says of
+// their phones. Active and archived contacts have an index each.
+const stagedSQL = `
+	SELECT s.line, s.name, s.phone, active.it IS NOT NULL AS active, archived.it IS NOT NULL AS archived FROM contact_import_rows s
+	LEFT JOIN LATERAL (` + activeSQL + `) active ON true LEFT JOIN LATERAL (` + archivedSQL + `) archived ON true
+	WHERE s.import_id = $2::text::uuid AND s.verdict = 'new'`
+
+// Who has the phone of row s in organisation $1. Each has an index of its own, and LIMIT keeps to it.
+const (
+	activeSQL   = `SELECT true AS it FROM contacts c WHERE c.org_id = $1::text::uuid AND c.phone = s.phone AND c.archived_at IS NULL LIMIT 1`
+	archivedSQL = `SELECT true AS it FROM contacts c WHERE c.org_id = $1::text::uuid AND c.phone = s.phone AND c.archived_at IS NOT NULL LIMIT 1`
+)
+
+// stagedCounts is what the book says of an import's rows.
+type stagedCounts struct {
+	fresh, known, archived int
+	room                   *int // left of the plan; nil: no limit
+}
+
+func (r *ImportReport) apply(c stagedCounts) {
+	r.Created, r.Known, r.Archived, r.LeftOut = c.fresh, c.known, c.archived, 0
+	if c.room != nil && r.Created > *c.room {
+		r.Created, r.LeftOut = *c.room, c.fresh-*c.room
+	}
+}
+
+// querier is a pool or a transaction.
+type querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func (b *Book) countStaged(ctx context.Context, q querier, id org.ID, importID string) (c stagedCounts, err error) {
+	err = q.QueryRow(ctx, `
+		WITH asked AS (`+stagedSQL+`)
+		SELECT count(*) FILTER (WHERE NOT active AND NOT archived), count(*) FILTER (WHERE active OR archived), count(*) FILTER (WHERE archived AND NOT active),
+			(SELECT greatest(0, o.contact_limit - (SELECT count(*) FROM contacts WHERE org_id = o.id AND archived_at IS NULL)) FROM orgs o
+				WHERE o.id = $1::text::uuid AND o.contact_limit IS NOT NULL) -- greatest takes NULL for nothing
+		FROM asked`, id, importID).Scan(&c.fresh, &c.known, &c.archived, &c.room)
+	return c, err
+}
+
+// firstRows returns the first rows of each kind that is not a problem.
+func (b *Book) firstRows(ctx context.Context, id org.ID, importID string, room *int) (map[string][]ImportRow, error) {
+	first := map[string][]ImportRow{"created": {}, "known": {}, "repeated": {}, "left_out": {}}
+	rows, err := b.pool.Query(ctx, `
+		WITH asked AS (`+stagedSQL+`
+		), known AS (
+			SELECT line, name, phone FROM asked WHERE active OR archived ORDER BY line LIMIT $3
+		), fresh AS (
+			SELECT line, name, phone FROM asked WHERE NOT active AND NOT archived ORDER BY line LIMIT coalesce($4::int, 0) + $3::int
+		)
+		SELECT 'known', * FROM known
+		UNION ALL SELECT CASE WHEN row_number() OVER (ORDER BY line) > $4::int THEN 'left_out' ELSE 'created' END, * FROM fresh
+		UNION ALL (SELECT 'repeated', line, name, phone FROM contact_import_rows WHERE import_id = $2::text::uuid AND verdict = 'repeated' ORDER BY line LIMIT $3)
+		ORDER BY 2`, id, importID, maxFirst, room)
+	if err != nil {
+		return nil, err
+	}
+	var kind string
+	var row ImportRow
+	_, err = pgx.ForEachRow(rows, []any{&kind, &row.Line, &row.Name, &row.Phone}, func() error {
+		if len(first[kind]) < maxFirst {
+			first[kind] = append(first[kind], row)
+		}
+		return nil
+	})
+	return first, err
+}
+
+// progress tells whoever watches how far an import is, a few times a second.
+type progress struct {
+	tell    func(ImportProgress)
+	reading bool
+	of      int
+	began   time.Time
+	told    time.Time
+}
+
+const progressEvery = 200 * time.Millisecond
+
+func newProgress(tell func(ImportProgress), reading bool, of int) *progress {
+	return &progress{tell: tell, reading: reading, of: of, began: time.Now()}
+}
+
+func (p *progress) at(rows, created, skipped int) {
+	if p.tell == nil || rows%64 != 0 && p.reading || time.Since(p.told) < progressEvery {
+		return
+	}
+	p.told = time.Now()
+	now := ImportProgress{Reading: p.reading, Rows: rows, Of: p.of, Created: created, Skipped: skipped}
+	if took := time.Since(p.began); took > 0 {
+		now.PerSecond = float64(rows) / took.Seconds()
+	}
+	if p.of > rows && now.PerSecond > 0 {
+		now.Remaining = time.Duration(float64(p.of-rows) / now.PerSecond * float64(time.Second))
+	}
+	p.tell(now)
+}
+
+// last tells of the end of reading, however short a file is.
+func (p *progress) last(rows int) {
+	p.told = time.Time{}
+	if p.tell != nil {
+		p.tell(ImportProgress{Reading: p.reading, Rows: rows, Of: p.of, PerSecond: float64(rows) / max(time.Since(p.began).Seconds(), 1e-9)})
+	}
+}
