@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -223,6 +222,3 @@ func isDuplicate(err error) bool {
 
 // duplicateDetail is what a person reads; checks rely on the words.
 const duplicateDetail = "A contact with this phone number already exists."
-
-// SplitTags reads tags as a person types them, with commas between them.
-func SplitTags(text string) []string { return CleanTags(strings.Split(text, ",")) }

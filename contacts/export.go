@@ -43,7 +43,7 @@ func (b *Book) writePeople(ctx context.Context, to io.Writer, sql string, args .
 	var name, phone, email, notes string
 	var tags []string
 	_, err = pgx.ForEachRow(rows, []any{&name, &phone, &email, &tags, &notes}, func() error {
-		return w.Write(name, phone, email, strings.Join(tags, ", "), notes)
+		return w.Write(name, phone, email, sheet.JoinTags(tags), notes)
 	})
 	if err == nil {
 		err = w.Flush()

@@ -304,7 +304,7 @@ func TestFilesThatCannotBeImported(t *testing.T) {
 func TestExportImports(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
-	s.mustAdd(t, contacts.Draft{Name: "=HYPERLINK(\"http://x\")", Phone: "+14155551200", Notes: "two\nlines, \"quoted\"", Tags: []string{"vip", "@home"}})
+	s.mustAdd(t, contacts.Draft{Name: "=HYPERLINK(\"http://x\")", Phone: "+14155551200", Notes: "two\nlines, \"quoted\"", Tags: []string{"vip, gold", "@home"}})
 	s.mustAdd(t, contacts.Draft{Name: "'t Hooft", Phone: "+31201234567", Email: "t@hooft.nl"})
 	var out bytes.Buffer
 	if err := s.Export(t.Context(), s.org.ID, contacts.Query{}, &out); err != nil {

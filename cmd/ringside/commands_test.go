@@ -47,7 +47,7 @@ func TestHelpOfEveryCommand(t *testing.T) {
 		})
 	}
 	want := []string{"serve", "demo", "simulate call", "explain", "migrate", "org create", "org list", "agent create", "agent list",
-		"number add", "key create", "contact add", "import", "campaign add-person", "config print", "healthcheck"}
+		"number add", "key create", "key list", "key revoke", "contact add", "import", "campaign add-person", "config print", "healthcheck"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("the commands (-want +got):\n%s", diff)
 	}

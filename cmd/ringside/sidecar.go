@@ -116,15 +116,16 @@ func (s *sidecar) start(ctx context.Context) error {
 	calls := cache.NewCalls(s.redis)
 	s.book = contacts.NewBook(s.db.Pool, callers)
 	s.recorder = ledger.NewRecorder(s.db.Pool, callers, s.log)
+	tools := &agent.Tools{Book: s.book, Recorder: s.recorder, Marks: calls, Log: s.log}
 	s.voice = voice.New(voice.Config{
 		PublicURL: publicURL, Secret: secret, Lines: s.lines, Calls: calls, Recorder: s.recorder, Metrics: s.metrics, Log: s.log,
 		Recognizer:  recognize.NewRecognizer(callers, s.config.RecognitionBudget),
-		Tools:       &agent.Tools{Book: s.book, Recorder: s.recorder, Marks: calls, Log: s.log},
+		Tools:       tools,
 		WriteBudget: s.config.WriteBudget,
 	})
 	s.listen(callers)
 	store := org.NewStore(s.db.Pool)
-	s.serve(&api.API{Keys: store, Decisions: calls, Orgs: store, Book: s.book, Ledger: ledger.NewReader(s.db.Pool),
+	s.serve(&api.API{Keys: store, Decisions: calls, Orgs: store, Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Tools: tools,
 		ImportLimits: sheet.Limits{Bytes: s.config.ImportBytes, Rows: s.config.ImportRows}, Log: s.log})
 	return nil
 }

@@ -93,6 +93,14 @@ func (t *Tools) Handle(ctx context.Context, call *Call, m Message, malformed err
 	return replies
 }
 
+// Capture carries out one ringside.capture_contact that came another way than on the call's socket.
+func (t *Tools) Capture(ctx context.Context, call *Call, m Message) (contacts.CaptureResult, error) {
+	ctx, cancel := context.WithTimeout(ctx, toolBudget)
+	defer cancel()
+	m.Type = typeCapture
+	return t.carryOut(ctx, call, m, nil)
+}
+
 // carryOut does what a message asks for. A panic is an error: it must not cost the call.
 func (t *Tools) carryOut(ctx context.Context, call *Call, m Message, malformed error) (r contacts.CaptureResult, err error) {
 	defer func() {

@@ -13,6 +13,7 @@ import (
 
 	"ringside/contacts"
 	"ringside/contacts/sheet"
+	"ringside/internal/agent"
 	"ringside/internal/ledger"
 	"ringside/internal/org"
 	"ringside/internal/problem"
@@ -36,6 +37,7 @@ type API struct {
 	Orgs      *org.Store
 	Book      *contacts.Book
 	Ledger    *ledger.Reader
+	Tools     *agent.Tools
 	// ImportLimits bound the files of contacts.
 	ImportLimits sheet.Limits
 	Log          *slog.Logger
@@ -47,6 +49,7 @@ func (a *API) Register(mux *http.ServeMux) {
 	a.contactRoutes(mux)
 	a.importRoutes(mux)
 	a.interactionRoutes(mux)
+	a.toolRoutes(mux)
 	mux.Handle("/v1/", a.handle("", func(*http.Request, org.Key) (any, error) {
 		return nil, problem.NotFound("There is nothing at this address. See docs/api.md.")
 	}))

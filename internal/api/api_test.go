@@ -17,6 +17,7 @@ import (
 
 	"ringside/cache"
 	"ringside/contacts"
+	"ringside/internal/agent"
 	"ringside/internal/api"
 	"ringside/internal/ledger"
 	"ringside/internal/org"
@@ -44,7 +45,8 @@ func open(t *testing.T) *office {
 	store, calls := org.NewStore(o.pool), cache.NewCalls(nil)
 	mux := http.NewServeMux()
 	(&api.API{Keys: store, Decisions: calls, Orgs: store, Book: contacts.NewBook(o.pool, contacts.NoFence{}), Ledger: ledger.NewReader(o.pool),
-		Log: slog.New(slog.NewTextHandler(o.log, nil))}).Register(mux)
+		Tools: &agent.Tools{Book: contacts.NewBook(o.pool, contacts.NoFence{}), Recorder: o.recorder(t), Marks: calls, Log: slog.New(slog.DiscardHandler)},
+		Log:   slog.New(slog.NewTextHandler(o.log, nil))}).Register(mux)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	o.url = server.URL
@@ -52,7 +54,7 @@ func open(t *testing.T) *office {
 	acme, key := o.orgWithKey(t, store, "Acme")
 	_, o.other = o.orgWithKey(t, store, "Umbrella")
 	o.key = key
-	calls.Claim(t.Context(), &recognize.Decision{CallSID: running, OrgID: acme, AgentID: "agent", At: time.Now(),
+	calls.Claim(t.Context(), &recognize.Decision{CallSID: running, OrgID: acme, Trusted: true, At: time.Now(),
 		Trace: recognize.Trace{CallSID: running, Rule: recognize.RuleContactName, Told: []string{"name"}}})
 	_, err := o.pool.Exec(t.Context(), `INSERT INTO interactions (org_id, sid, kind, direction, from_address, to_address, status, state_rank, started_at, recognition)
 		VALUES ($1::text::uuid, $2, 'call', 'inbound', '+14155551200', '+12125550199', 'completed', 14, now(), '{"rule": "unknown_number"}')`, acme, older)
@@ -60,6 +62,17 @@ func open(t *testing.T) *office {
 		t.Fatal(err)
 	}
 	return o
+}
+
+// recorder writes what tools keep with a call.
+func (o *office) recorder(t *testing.T) *ledger.Recorder {
+	r := ledger.NewRecorder(o.pool, contacts.NoFence{}, slog.New(slog.DiscardHandler))
+	t.Cleanup(func() {
+		if err := r.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
 }
 
 func (o *office) orgWithKey(t *testing.T, store *org.Store, name string) (org.ID, string) {

@@ -43,6 +43,7 @@ var design = []layer{
 	{"internal/api", []arrow{
 		{"recognize", "a recognition's trace is what it serves"},
 		{"internal/ledger", "calls and messages are what it lists"},
+		{"internal/agent", "a tool over HTTP is the tool of the relay"},
 		{"contacts", "the address book is what it serves most"},
 		{"contacts/sheet", "how large a file may be"},
 		{"internal/org", "a key belongs to an organisation"},

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"ringside/internal/org"
+	"ringside/internal/phone"
 	"ringside/internal/problem"
 )
 
@@ -60,6 +61,30 @@ func (r *Reader) Find(ctx context.Context, id org.ID, sid string) (Interaction, 
 		return Interaction{}, fmt.Errorf("read interaction: %w", err)
 	}
 	return i, nil
+}
+
+// Parties are what the ledger knows of a call or message that more may still be said about.
+type Parties struct {
+	Direction, From, To string
+	Party               phone.Number // the other party's; "" if it has no person's number
+	AgentID             string
+	StartedAt           time.Time
+	Trusted             bool
+}
+
+// Parties returns who takes, or took, part in a call of the organisation, or a not-found problem.
+func (r *Reader) Parties(ctx context.Context, id org.ID, sid string) (p Parties, err error) {
+	err = r.pool.QueryRow(ctx, `
+		SELECT direction, from_address, to_address, coalesce(party, ''), coalesce(agent_id::text, ''), started_at, trusted
+		FROM interactions WHERE org_id = $1::text::uuid AND sid = $2 AND kind = 'call'`, id, sid).
+		Scan(&p.Direction, &p.From, &p.To, &p.Party, &p.AgentID, &p.StartedAt, &p.Trusted)
+	if missing(err) {
+		return Parties{}, problem.NotFound("There is no call %q.", sid)
+	}
+	if err != nil {
+		return Parties{}, fmt.Errorf("read call: %w", err)
+	}
+	return p, nil
 }
 
 // missing reports whether there is no such row: none was found, or none can be, since the key is

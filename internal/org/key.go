@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -25,10 +26,22 @@ type Key struct {
 	Scopes []string `json:"scopes"`
 }
 
-// CreateKey makes an API key for an organisation. The plain key is returned this once; Postgres
+// Scopes are what a key may be used for: reading, changing, and what agents ask for during calls.
+var Scopes = []string{"read", "write", "tools"}
+
+// CreateKey makes an API key for an organisation with the given scopes, or all of them if none are
+// given. The plain key is returned this once; Postgres
 // keeps only its SHA-256 (the key has 256 random bits, so no slow hash is needed).
-func (s *Store) CreateKey(ctx context.Context, id ID, name string) (k Key, plain string, err error) {
+func (s *Store) CreateKey(ctx context.Context, id ID, name string, scopes ...string) (k Key, plain string, err error) {
 	name = strings.TrimSpace(name)
+	if len(scopes) == 0 {
+		scopes = Scopes
+	}
+	for _, scope := range scopes {
+		if !slices.Contains(Scopes, scope) {
+			return Key{}, "", problem.Invalid("scopes", "There is no scope %q; there are %s.", scope, strings.Join(Scopes, ", "))
+		}
+	}
 	if err := checkName(name, "A key needs a name that says who uses it."); err != nil {
 		return Key{}, "", err
 	}
@@ -38,8 +51,8 @@ func (s *Store) CreateKey(ctx context.Context, id ID, name string) (k Key, plain
 	k = Key{OrgID: id, Name: name}
 	hash := sha256.Sum256([]byte(plain))
 	err = s.pool.QueryRow(ctx,
-		`INSERT INTO api_keys (org_id, name, hash) VALUES ($1::text::uuid, $2, $3) RETURNING id::text, scopes`,
-		id, name, hash[:]).Scan(&k.ID, &k.Scopes)
+		`INSERT INTO api_keys (org_id, name, hash, scopes) VALUES ($1::text::uuid, $2, $3, $4) RETURNING id::text, scopes`,
+		id, name, hash[:], scopes).Scan(&k.ID, &k.Scopes)
 	switch {
 	case violates(err, "api_keys_org_id_fkey") || invalidText(err):
 		return Key{}, "", noOrg(id)
@@ -47,6 +60,31 @@ func (s *Store) CreateKey(ctx context.Context, id ID, name string) (k Key, plain
 		return Key{}, "", fmt.Errorf("create key: %w", err)
 	}
 	return k, plain, nil
+}
+
+// Keys returns the keys of an organisation that are in use, the oldest first.
+func (s *Store) Keys(ctx context.Context, id ID) ([]Key, error) {
+	rows, err := s.pool.Query(ctx, `SELECT id::text, org_id::text, name, scopes FROM api_keys WHERE org_id = $1::text::uuid AND revoked_at IS NULL ORDER BY created_at, id`, id)
+	if err != nil {
+		return nil, fmt.Errorf("list keys: %w", err)
+	}
+	keys, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Key])
+	if err != nil {
+		return nil, fmt.Errorf("list keys: %w", err)
+	}
+	return keys, nil
+}
+
+// RevokeKey ends a key for good: the next request with it is refused.
+func (s *Store) RevokeKey(ctx context.Context, id ID, keyID string) error {
+	tag, err := s.pool.Exec(ctx, `UPDATE api_keys SET revoked_at = now() WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND revoked_at IS NULL`, id, keyID)
+	if invalidText(err) || err == nil && tag.RowsAffected() == 0 {
+		return problem.NotFound("There is no key %s in use; `ringside key list` shows those there are.", keyID)
+	}
+	if err != nil {
+		return fmt.Errorf("revoke key: %w", err)
+	}
+	return nil
 }
 
 // Authenticate returns the key that the plain text is, or an unauthorized problem. The look-up is

@@ -1,11 +1,13 @@
 package org_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"ringside/internal/org"
 	"ringside/internal/postgres/pgtest"
 	"ringside/internal/problem"
 )
@@ -81,5 +83,37 @@ func TestCreateKeyRefuses(t *testing.T) {
 		if plain != "" {
 			t.Errorf("named %q: a key all the same", name)
 		}
+	}
+}
+
+func TestKeysAreListedAndRevoked(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	store, acme, other := org.NewStore(pool), newOffice(t, pool, "Acme").org, newOffice(t, pool, "Umbrella").org
+	reader, plain, err := store.CreateKey(t.Context(), acme.ID, "dashboard", "read")
+	if err != nil || !slices.Equal(reader.Scopes, []string{"read"}) {
+		t.Fatalf("created %+v, %v", reader, err)
+	}
+	all, _, err := store.CreateKey(t.Context(), acme.ID, "agent")
+	if err != nil || !slices.Equal(all.Scopes, org.Scopes) {
+		t.Fatalf("created %+v, %v", all, err)
+	}
+	_, _, err = store.CreateKey(t.Context(), acme.ID, "wrong", "admin")
+	wantProblem(t, err, problem.CodeInvalid, "scopes")
+	keys, err := store.Keys(t.Context(), acme.ID)
+	if err != nil || len(keys) != 2 || keys[0].ID != reader.ID || keys[1].Name != "agent" {
+		t.Errorf("listed %+v, %v", keys, err)
+	}
+	for _, id := range []string{reader.ID, "nothing"} {
+		wantProblem(t, store.RevokeKey(t.Context(), other.ID, id), problem.CodeNotFound, "")
+	}
+	if err := store.RevokeKey(t.Context(), acme.ID, reader.ID); err != nil {
+		t.Error(err)
+	}
+	_, err = store.Authenticate(t.Context(), plain)
+	wantProblem(t, err, problem.CodeUnauthorized, "")
+	wantProblem(t, store.RevokeKey(t.Context(), acme.ID, reader.ID), problem.CodeNotFound, "")
+	if keys, err := store.Keys(t.Context(), acme.ID); err != nil || len(keys) != 1 {
+		t.Errorf("listed %+v, %v", keys, err)
 	}
 }
