@@ -60,13 +60,13 @@ func killRounds() int {
 	if os.Getenv("RINGSIDE_TEST_LONG") != "" {
 		return 50
 	}
-	return 5
+	return 3
 }
 
 // An import that is killed at any moment and run again ends in the same book.
 func TestAKilledImportIsRunAgain(t *testing.T) {
 	t.Parallel()
-	const people = 6_000
+	const people = 4_000
 	var text strings.Builder
 	text.WriteString("name,phone,tags\n")
 	for i := range people {
@@ -120,7 +120,7 @@ func TestAKilledImportIsRunAgain(t *testing.T) {
 // An interrupt stops between two steps, and what is said is what is written.
 func TestAnInterruptedImportSaysWhere(t *testing.T) {
 	t.Parallel()
-	const people = 60_000
+	const people = 20_000
 	var text strings.Builder
 	text.WriteString("name,phone\n")
 	for i := range people {
