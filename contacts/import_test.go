@@ -195,7 +195,7 @@ func TestRule6_AnImportStopsAtTheLimit(t *testing.T) {
 func TestRule4_ImportsAtOnceStopAtTheLimit(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
-	const limit, writers = 40, 16
+	const limit, writers = 40, 64 // more than there are connections
 	s.mustExec(t, `UPDATE orgs SET contact_limit = $1`, limit)
 	_, errs := atOnce(writers, func(w int) (int, error) {
 		var text strings.Builder
@@ -216,6 +216,25 @@ func TestRule4_ImportsAtOnceStopAtTheLimit(t *testing.T) {
 	}
 	if got := one[int](t, s, `SELECT count(*) FROM contacts`); got != limit {
 		t.Errorf("%d contacts, the limit is %d", got, limit)
+	}
+}
+
+// Nobody carries out what somebody else is carrying out; who was killed lets go after a while.
+func TestAnImportIsCarriedOutByOneAtATime(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	plan, err := s.PlanImport(t.Context(), s.org, file(example))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.mustExec(t, `UPDATE contact_imports SET leased_until = now() + interval '1 minute'`)
+	_, err = s.ApplyImport(t.Context(), s.org, plan.ID, nil)
+	refused(t, err, problem.CodeConflict)
+	_, err = s.UndoImport(t.Context(), s.org.ID, plan.ID)
+	refused(t, err, problem.CodeConflict)
+	s.mustExec(t, `UPDATE contact_imports SET leased_until = now() - interval '1 second'`)
+	if done, err := s.ApplyImport(t.Context(), s.org, plan.ID, nil); err != nil || done.Created != 2 {
+		t.Errorf("carried out %+v, %v", done, err)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"ringside/internal/org"
 	"ringside/internal/problem"
@@ -42,7 +41,7 @@ func (b *Book) carryOut(ctx context.Context, o org.Org, importID string, asPlann
 	err = b.holdImport(ctx, o.ID, importID, func(report0 ImportReport) error {
 		report = report0
 		switch report.State {
-		case ImportDone, ImportUndone:
+		case ImportDone, ImportUndone, ImportReading:
 			return problem.New(problem.CodeConflict, "The import %s is %s already.", importID, report.State)
 		case ImportPlanned:
 			if asPlanned {
@@ -58,31 +57,35 @@ func (b *Book) carryOut(ctx context.Context, o org.Org, importID string, asPlann
 }
 
 // holdImport runs fn with the report of an import that nobody else works on meanwhile.
-func (b *Book) holdImport(ctx context.Context, id org.ID, importID string, fn func(ImportReport) error) error {
+func (b *Book) holdImport(ctx context.Context, id org.ID, importID string, fn func(ImportReport) error) (err error) {
 	report, err := b.ImportReport(ctx, id, importID)
 	if err != nil {
 		return err
 	}
-	return b.pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
-		// A lock of the session, which ends with whoever is killed.
-		var free bool
-		if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtextextended('import ' || $1, 0))`, report.ID).Scan(&free); err != nil {
-			return err
-		}
-		if !free {
-			return problem.New(problem.CodeConflict, "The import %s is being worked on just now.", importID)
-		}
-		defer func() {
-			_, err := conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(hashtextextended('import ' || $1, 0))`, report.ID)
-			if err != nil { // a connection that keeps the lock must not be used again
-				_ = conn.Conn().Close(context.WithoutCancel(ctx))
-			}
-		}()
-		if report, err = b.ImportReport(ctx, id, importID); err != nil { // as it is now
-			return err
-		}
-		return fn(report)
-	})
+	free, err := b.lease(ctx, report.ID, true)
+	if err != nil {
+		return err
+	}
+	if !free {
+		return problem.New(problem.CodeConflict, "The import %s is being worked on just now. One that was killed is free again after a minute.", importID)
+	}
+	defer func() {
+		_, releaseErr := b.pool.Exec(context.WithoutCancel(ctx), `UPDATE contact_imports SET leased_until = NULL WHERE id = $1::text::uuid`, report.ID)
+		err = errors.Join(err, releaseErr)
+	}()
+	if report, err = b.ImportReport(ctx, id, importID); err != nil { // as it is now
+		return err
+	}
+	return fn(report)
+}
+
+// lease keeps others from an import for a minute, twice as long as a step may take. It is no lock of a
+// connection: many imports at once would hold all connections there are, and callers wait for one.
+func (b *Book) lease(ctx context.Context, importID string, anew bool) (free bool, err error) {
+	tag, err := b.pool.Exec(ctx, `
+		UPDATE contact_imports SET leased_until = now() + interval '1 minute'
+		WHERE id = $1::text::uuid AND (NOT $2 OR leased_until IS NULL OR leased_until < now())`, importID, anew)
+	return err == nil && tag.RowsAffected() == 1, err
 }
 
 // ImportReport returns the report of an import.
@@ -232,7 +235,7 @@ WITH step AS MATERIALIZED (
 	SELECT (SELECT max(line) FROM step) AS line, (SELECT count(*) FROM asked) AS asked, (SELECT count(*) FROM made) AS made,
 		(SELECT count(*) FROM asked WHERE archived AND NOT active) AS archived, (SELECT count(*) FROM left_out) AS left_out
 ), noted AS (
-	UPDATE contact_imports i SET state = 'running', applied_line = c.line, report = i.report || jsonb_build_object(
+	UPDATE contact_imports i SET state = 'running', leased_until = now() + interval '1 minute', applied_line = c.line, report = i.report || jsonb_build_object(
 		'created', c.made + CASE i.state WHEN 'planned' THEN 0 ELSE (i.report->>'created')::int END,
 		'known', c.asked - c.made - c.left_out + CASE i.state WHEN 'planned' THEN 0 ELSE (i.report->>'known')::int END,
 		'archived', c.archived + CASE i.state WHEN 'planned' THEN 0 ELSE (i.report->>'archived')::int END,
@@ -277,6 +280,9 @@ func (b *Book) UndoImport(ctx context.Context, id org.ID, importID string) (u Un
 				break
 			}
 			u.Removed += int(tag.RowsAffected())
+			if _, err := b.lease(ctx, importID, false); err != nil {
+				return err
+			}
 		}
 		rows, err := b.pool.Query(ctx, `SELECT `+contactColumns+` FROM contacts WHERE org_id = $1::text::uuid AND import_id = $2::text::uuid ORDER BY name, id`, id, importID)
 		if err != nil {

@@ -46,7 +46,7 @@ func (b *Book) PlanImport(ctx context.Context, o org.Org, f ImportFile) (ImportR
 	err = b.pool.QueryRow(ctx, `INSERT INTO contact_imports (org_id, file_name, header) VALUES ($1::text::uuid, $2, $3) RETURNING id::text, created_at`,
 		o.ID, p.report.FileName, header).Scan(&p.report.ID, &p.report.CreatedAt)
 	if err == nil {
-		_, err = b.pool.CopyFrom(ctx, pgx.Identifier{"contact_import_rows"}, stagedColumns, p)
+		err = p.stage(ctx, b)
 	}
 	if err == nil {
 		p.report.Repairs = p.repairs.Counts()
@@ -54,13 +54,13 @@ func (b *Book) PlanImport(ctx context.Context, o org.Org, f ImportFile) (ImportR
 	}
 	if err != nil {
 		_, cleanErr := b.pool.Exec(context.WithoutCancel(ctx), `DELETE FROM contact_imports WHERE id = nullif($1, '')::uuid`, p.report.ID)
-		return ImportReport{}, failed("plan import", errors.Join(p.cause(err), cleanErr))
+		return ImportReport{}, failed("plan import", errors.Join(err, cleanErr))
 	}
 	p.progress.last(p.report.Rows)
 	return p.report, nil
 }
 
-// planner turns the rows of a file into rows of the plan, as [pgx.CopyFromSource].
+// planner turns the rows of a file into rows of the plan.
 type planner struct {
 	org      org.Org
 	sheet    *sheet.Sheet
@@ -69,12 +69,36 @@ type planner struct {
 	report   ImportReport
 	repairs  sheet.Tally
 	progress *progress
-
-	staged []any
-	err    error
 }
 
-// stagedColumns are the columns of a planned row, in the order of planner.staged.
+// stagedAtOnce is how many rows are read before they are sent. A connection is taken only for the
+// sending, so that an upload that crawls keeps none from callers.
+const stagedAtOnce = 5000
+
+// stage reads the whole file.
+func (p *planner) stage(ctx context.Context, b *Book) error {
+	batch := make([][]any, 0, stagedAtOnce)
+	for {
+		row, err := p.next()
+		if row != nil {
+			batch = append(batch, row)
+		}
+		if len(batch) == stagedAtOnce || err != nil && len(batch) > 0 {
+			if _, err := b.pool.CopyFrom(ctx, pgx.Identifier{"contact_import_rows"}, stagedColumns, pgx.CopyFromRows(batch)); err != nil {
+				return err
+			}
+			batch = batch[:0]
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// stagedColumns are the columns of a planned row, in the order of planner.next.
 var stagedColumns = []string{"import_id", "line", "verdict", "name", "phone", "email", "tags", "notes", "cells", "problem"}
 
 func (p *planner) readOwn(ctx context.Context, b *Book) error {
@@ -89,18 +113,16 @@ func (p *planner) readOwn(ctx context.Context, b *Book) error {
 	return err
 }
 
-// Next plans the next row. It is part of [pgx.CopyFromSource], as are Values and Err.
-func (p *planner) Next() bool {
+// next plans the next row. Its error is that of [sheet.Sheet.Next].
+func (p *planner) next() ([]any, error) {
 	row, err := p.sheet.Next()
 	if err != nil {
-		if !errors.Is(err, io.EOF) {
-			p.err = err
-		}
-		return false
+		return nil, err
 	}
 	p.report.Rows++
 	p.repairs.Merge(row.Repairs)
 	c, wrong := p.read(row)
+	var staged []any
 	switch {
 	case wrong != nil:
 		p.report.Invalid++
@@ -108,29 +130,15 @@ func (p *planner) Next() bool {
 		if len(p.report.Problems) < maxProblems {
 			p.report.Problems = append(p.report.Problems, *wrong)
 		}
-		p.staged = []any{p.report.ID, row.Line, "invalid", nil, nil, nil, nil, nil, storableCells(row.Cells), wrong}
+		staged = []any{p.report.ID, row.Line, "invalid", nil, nil, nil, nil, nil, storableCells(row.Cells), wrong}
 	case p.repeated(c.Phone):
 		p.report.Repeated++
-		p.staged = []any{p.report.ID, row.Line, "repeated", c.Name, string(c.Phone), nil, nil, nil, nil, nil}
+		staged = []any{p.report.ID, row.Line, "repeated", c.Name, string(c.Phone), nil, nil, nil, nil, nil}
 	default:
-		p.staged = []any{p.report.ID, row.Line, "new", c.Name, string(c.Phone), optional(c.Email), c.Tags, optional(c.Notes), nil, nil}
+		staged = []any{p.report.ID, row.Line, "new", c.Name, string(c.Phone), optional(c.Email), c.Tags, optional(c.Notes), nil, nil}
 	}
 	p.progress.at(p.report.Rows, 0, p.report.Invalid+p.report.Repeated)
-	return true
-}
-
-// Values returns the row that Next planned.
-func (p *planner) Values() ([]any, error) { return p.staged, nil }
-
-// Err returns why the file could not be read to its end.
-func (p *planner) Err() error { return p.err }
-
-// cause returns the file's own error rather than that of the copying that it ended.
-func (p *planner) cause(err error) error {
-	if p.err != nil {
-		return p.err
-	}
-	return err
+	return staged, nil
 }
 
 // read reads a row as a contact, or says what is wrong with it.
@@ -213,7 +221,7 @@ func (b *Book) countPlan(ctx context.Context, id org.ID, r *ImportReport) error 
 	if r.First, err = b.firstRows(ctx, id, r.ID, counts.room); err != nil {
 		return err
 	}
-	_, err = b.pool.Exec(ctx, `UPDATE contact_imports SET report = $2 WHERE id = $1::uuid`, r.ID, r)
+	_, err = b.pool.Exec(ctx, `UPDATE contact_imports SET report = $2, state = 'planned' WHERE id = $1::uuid`, r.ID, r)
 	return err
 }
 

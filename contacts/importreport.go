@@ -11,6 +11,7 @@ type ImportState string
 
 // The states of an import.
 const (
+	ImportReading ImportState = "reading" // or it was killed while it read
 	ImportPlanned ImportState = "planned" // nothing is written yet
 	ImportRunning ImportState = "running"
 	ImportStopped ImportState = "stopped" // cancelled: the rows up to StoppedAt are in the book

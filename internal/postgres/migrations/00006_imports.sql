@@ -5,9 +5,12 @@ CREATE TABLE contact_imports (
     id           uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     org_id       uuid NOT NULL REFERENCES orgs ON DELETE CASCADE,
     file_name    text NOT NULL DEFAULT '' CHECK (char_length(file_name) <= 300),
-    -- planned: nothing is written yet; running: rows up to applied_line are in the book.
-    state        text NOT NULL DEFAULT 'planned' CHECK (state IN ('planned', 'running', 'stopped', 'done', 'undone')),
+    -- reading: not all rows are here; planned: nothing is written yet; running: rows up to applied_line
+    -- are in the book.
+    state        text NOT NULL DEFAULT 'reading' CHECK (state IN ('reading', 'planned', 'running', 'stopped', 'done', 'undone')),
     applied_line integer NOT NULL DEFAULT 0,
+    -- Until then somebody works on it; whoever is killed lets go so.
+    leased_until timestamptz,
     -- The report, as the API shows it.
     report       jsonb NOT NULL DEFAULT '{}',
     -- The names of the file's columns, for giving rejected rows back.
