@@ -77,7 +77,7 @@ func (r *Redis) Ping(ctx context.Context) error {
 // remote is the cache's part in Redis.
 type remote struct {
 	client   *redis.Client
-	line     *gather.Line[[]redis.Cmder, error] // the commands that callers wait for
+	line     *gather.Line[[]redis.Cmder, struct{}] // the commands that callers wait for, and that hold the answers
 	log      *slog.Logger
 	patience patience
 
@@ -116,15 +116,19 @@ func newRemote(url string, log *slog.Logger, p patience) (*remote, error) {
 // send sends commands together with those of other callers, and returns the first error among its
 // own. Their results may be read only if it returns nil, [redis.Nil] or a reply of Redis.
 func (r *remote) send(ctx context.Context, commands ...redis.Cmder) error {
-	err, unanswered := r.line.Ask(ctx, commands)
-	if unanswered != nil {
-		return unanswered
+	if _, err := r.line.Ask(ctx, commands); err != nil {
+		return err
 	}
-	return err
+	for _, command := range commands {
+		if err := command.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// pipeline sends the commands of several callers in one round trip, and returns each one's error.
-func (r *remote) pipeline(callers [][]redis.Cmder) ([]error, error) {
+// pipeline sends the commands of several callers in one round trip.
+func (r *remote) pipeline(callers [][]redis.Cmder) ([]struct{}, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), r.patience.write)
 	defer cancel()
 	pipe := r.client.Pipeline()
@@ -134,15 +138,7 @@ func (r *remote) pipeline(callers [][]redis.Cmder) ([]error, error) {
 		}
 	}
 	_, _ = pipe.Exec(ctx) // every command has its own error
-	errs := make([]error, len(callers))
-	for i, commands := range callers {
-		for _, command := range commands {
-			if errs[i] = command.Err(); errs[i] != nil {
-				break
-			}
-		}
-	}
-	return errs, nil
+	return make([]struct{}, len(callers)), nil
 }
 
 // server is one life of a Redis server, as a connection to it has learned.

@@ -3,14 +3,12 @@ package contacts
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
 
 	"ringside/internal/org"
 	"ringside/internal/phone"
-	"ringside/internal/postgres"
 	"ringside/internal/problem"
 )
 
@@ -54,8 +52,7 @@ func (b *Book) Change(ctx context.Context, o org.Org, contactID string, change C
 		return Contact{}, err
 	}
 	var changed Contact
-	raise := func(ctx context.Context) bool { return b.fence.Raise(ctx, o.ID, held.Phone, wanted.Phone) }
-	err = postgres.Fenced(ctx, b.pool, raise, func(ctx context.Context, tx pgx.Tx) error {
+	err = b.fenced(ctx, "change contact", o.ID, []phone.Number{held.Phone, wanted.Phone}, func(ctx context.Context, tx pgx.Tx) error {
 		if wanted.Phone != held.Phone {
 			if err := b.freeFor(ctx, tx, o.ID, wanted.Phone, contactID); err != nil {
 				return err
@@ -76,15 +73,15 @@ func (b *Book) Change(ctx context.Context, o org.Org, contactID string, change C
 		}
 		return err
 	})
-	if isDuplicate(err) {
-		err = problem.New(problem.CodeDuplicatePhone, duplicateDetail)
-	}
-	return changed, failed("change contact", err)
+	return changed, err
 }
 
 func movedOn(contactID string) error {
 	return problem.New(problem.CodeConflict, "The contact %s was changed at the same moment; try again.", contactID)
 }
+
+// Draft returns what is given, for a contact that is new.
+func (c Change) Draft() Draft { return c.on(Contact{}) }
 
 // on returns the draft that a change makes of a contact.
 func (c Change) on(held Contact) Draft {
@@ -123,15 +120,13 @@ func (b *Book) Archive(ctx context.Context, id org.ID, contactID string) error {
 	if held.ArchivedAt != nil {
 		return problem.NotFound("There is no active contact %s.", contactID)
 	}
-	raise := func(ctx context.Context) bool { return b.fence.Raise(ctx, id, held.Phone) }
-	err = postgres.Fenced(ctx, b.pool, raise, func(ctx context.Context, tx pgx.Tx) error {
+	return b.fenced(ctx, "archive contact", id, []phone.Number{held.Phone}, func(ctx context.Context, tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE contacts SET archived_at = now() WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND phone = $3 AND archived_at IS NULL`, id, contactID, held.Phone)
 		if err == nil && tag.RowsAffected() == 0 {
 			return movedOn(contactID)
 		}
 		return err
 	})
-	return failed("archive contact", err)
 }
 
 // Restore brings an archived contact back. It counts against the plan's limit as an add does, and
@@ -143,8 +138,7 @@ func (b *Book) Restore(ctx context.Context, id org.ID, contactID string) (Contac
 		return held, err
 	}
 	var restored Contact
-	raise := func(ctx context.Context) bool { return b.fence.Raise(ctx, id, held.Phone) }
-	err = postgres.Fenced(ctx, b.pool, raise, func(ctx context.Context, tx pgx.Tx) error {
+	err = b.fenced(ctx, "restore contact", id, []phone.Number{held.Phone}, func(ctx context.Context, tx pgx.Tx) error {
 		limit, err := lockLimit(ctx, tx, id)
 		if err != nil {
 			return err
@@ -163,33 +157,7 @@ func (b *Book) Restore(ctx context.Context, id org.ID, contactID string) (Contac
 		}
 		return withinLimit(ctx, tx, id, limit)
 	})
-	if isDuplicate(err) {
-		err = problem.New(problem.CodeDuplicatePhone, duplicateDetail)
-	}
-	return restored, failed("restore contact", err)
-}
-
-// Usage is how much of its plan an organisation uses.
-type Usage struct {
-	Used  int  `json:"used"`  // active contacts
-	Limit *int `json:"limit"` // nil: none
-	// Over are contacts beyond the limit: callers are added whatever the plan says.
-	Over int `json:"over"`
-}
-
-// Usage returns the active contacts of an organisation beside its limit.
-func (b *Book) Usage(ctx context.Context, id org.ID) (Usage, error) {
-	var u Usage
-	err := b.pool.QueryRow(ctx, `
-		SELECT o.contact_limit, (SELECT count(*) FROM contacts c WHERE c.org_id = o.id AND c.archived_at IS NULL)
-		FROM orgs o WHERE o.id = $1::text::uuid`, id).Scan(&u.Limit, &u.Used)
-	if err != nil {
-		return Usage{}, fmt.Errorf("read usage: %w", err)
-	}
-	if u.Limit != nil {
-		u.Over = max(0, u.Used-*u.Limit)
-	}
-	return u, nil
+	return restored, err
 }
 
 // contactColumns are what [readContact] reads, in its order.
@@ -214,11 +182,3 @@ func readContact(row pgx.Row) (Contact, error) {
 
 // originFields are the fields whose origin is kept, in the order of contactColumns.
 var originFields = []string{"name", "email", "tags", "notes"}
-
-// isDuplicate reports whether Postgres itself refused a second active contact with a phone (rule 1).
-func isDuplicate(err error) bool {
-	return isConstraint(err, "contacts_active_phone")
-}
-
-// duplicateDetail is what a person reads; checks rely on the words.
-const duplicateDetail = "A contact with this phone number already exists."

@@ -105,15 +105,28 @@ func (b *Book) Add(ctx context.Context, o org.Org, d Draft) (Contact, error) {
 	if err != nil {
 		return Contact{}, err
 	}
-	raise := func(ctx context.Context) bool { return b.fence.Raise(ctx, o.ID, c.Phone) }
-	err = postgres.Fenced(ctx, b.pool, raise, func(ctx context.Context, tx pgx.Tx) error {
+	err = b.fenced(ctx, "add contact", o.ID, []phone.Number{c.Phone}, func(ctx context.Context, tx pgx.Tx) error {
 		return b.insert(ctx, tx, o.ID, &c)
 	})
 	if err != nil {
-		return Contact{}, failed("add contact", err)
+		return Contact{}, err
 	}
 	return c, nil
 }
+
+// fenced carries out a person's change to contacts with these numbers. A second active contact with a
+// phone, which Postgres itself refuses (rule 1), is a problem.
+func (b *Book) fenced(ctx context.Context, doing string, id org.ID, numbers []phone.Number, change func(context.Context, pgx.Tx) error) error {
+	raise := func(ctx context.Context) bool { return b.fence.Raise(ctx, id, numbers...) }
+	err := postgres.Fenced(ctx, b.pool, raise, change)
+	if isConstraint(err, "contacts_active_phone") {
+		err = problem.New(problem.CodeDuplicatePhone, duplicateDetail)
+	}
+	return failed(doing, err)
+}
+
+// duplicateDetail is what a person reads; checks rely on the words.
+const duplicateDetail = "A contact with this phone number already exists."
 
 func (b *Book) insert(ctx context.Context, tx pgx.Tx, id org.ID, c *Contact) error {
 	limit, err := lockLimit(ctx, tx, id)
@@ -135,32 +148,6 @@ func (b *Book) insert(ctx context.Context, tx pgx.Tx, id org.ID, c *Contact) err
 	}
 	*c = added
 	return withinLimit(ctx, tx, id, limit)
-}
-
-// lockLimit returns the plan's limit, nil for none, and makes whoever adds to the organisation take
-// turns until the transaction ends, so that what [withinLimit] counts is exact. Auto-fill, which only
-// refers to the organisation, is left alone.
-func lockLimit(ctx context.Context, tx pgx.Tx, id org.ID) (limit *int, err error) {
-	err = tx.QueryRow(ctx, `SELECT contact_limit FROM orgs WHERE id = $1::text::uuid FOR NO KEY UPDATE`, id).Scan(&limit)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, problem.NotFound("There is no organisation %s; `ringside org list` shows those there are.", id)
-	}
-	return limit, err
-}
-
-// withinLimit refuses what this transaction has added if it goes beyond the limit (rule 4).
-func withinLimit(ctx context.Context, tx pgx.Tx, id org.ID, limit *int) error {
-	if limit == nil {
-		return nil
-	}
-	var used int
-	if err := tx.QueryRow(ctx, `SELECT count(*) FROM contacts WHERE org_id = $1::text::uuid AND archived_at IS NULL`, id).Scan(&used); err != nil {
-		return err
-	}
-	if used > *limit {
-		return problem.New(problem.CodeContactLimitReached, "The plan's limit of %d contacts is reached. Archive contacts you no longer need, or raise the limit; callers are still added by themselves.", *limit)
-	}
-	return nil
 }
 
 // isOwn reports whether a number is one of the organisation's own, behind which its voice agents

@@ -60,13 +60,13 @@ const problemColumn = "Problem"
 // WriteRejected writes the rows of an import that could not be read, as they came and each with what
 // is wrong with it, to be mended and imported again.
 func (b *Book) WriteRejected(ctx context.Context, id org.ID, importID string, to io.Writer) error {
-	if _, err := b.ImportReport(ctx, id, importID); err != nil {
+	report, err := b.ImportReport(ctx, id, importID)
+	if err != nil {
 		return err
 	}
 	var header []string
-	err := b.pool.QueryRow(ctx, `SELECT header FROM contact_imports WHERE id = $1::text::uuid`, importID).Scan(&header)
-	if err != nil {
-		return fmt.Errorf("read import: %w", err)
+	for _, c := range report.Columns {
+		header = append(header, c.Name)
 	}
 	rows, err := b.pool.Query(ctx, `
 		SELECT cells, problem->>'column', problem->>'reason' FROM contact_import_rows

@@ -38,8 +38,8 @@ func (b *Book) ApplyImport(ctx context.Context, o org.Org, importID string, tell
 }
 
 func (b *Book) carryOut(ctx context.Context, o org.Org, importID string, asPlanned bool, tell func(ImportProgress)) (report ImportReport, err error) {
-	err = b.holdImport(ctx, o.ID, importID, func(report0 ImportReport) error {
-		report = report0
+	err = b.holdImport(ctx, o.ID, importID, func(held ImportReport) error {
+		report = held
 		switch report.State {
 		case ImportDone, ImportUndone, ImportReading:
 			return problem.New(problem.CodeConflict, "The import %s is %s already.", importID, report.State)
@@ -51,18 +51,22 @@ func (b *Book) carryOut(ctx context.Context, o org.Org, importID string, asPlann
 			}
 			report.Created, report.Known, report.Archived, report.LeftOut = 0, 0, 0, 0
 		}
-		return b.runImport(context.WithoutCancel(ctx), ctx.Done(), o.ID, &report, tell)
+		report.State, report.First = ImportRunning, nil
+		lasting := context.WithoutCancel(ctx)
+		if err := b.saveImport(lasting, &report); err != nil {
+			return err
+		}
+		return b.runImport(lasting, ctx.Done(), o.ID, &report, tell)
 	})
 	return report, failed("import contacts", err)
 }
 
 // holdImport runs fn with the report of an import that nobody else works on meanwhile.
 func (b *Book) holdImport(ctx context.Context, id org.ID, importID string, fn func(ImportReport) error) (err error) {
-	report, err := b.ImportReport(ctx, id, importID)
-	if err != nil {
+	if _, err := b.ImportReport(ctx, id, importID); err != nil {
 		return err
 	}
-	free, err := b.lease(ctx, report.ID, true)
+	free, err := b.lease(ctx, importID, true)
 	if err != nil {
 		return err
 	}
@@ -70,10 +74,11 @@ func (b *Book) holdImport(ctx context.Context, id org.ID, importID string, fn fu
 		return problem.New(problem.CodeConflict, "The import %s is being worked on just now. One that was killed is free again after a minute.", importID)
 	}
 	defer func() {
-		_, releaseErr := b.pool.Exec(context.WithoutCancel(ctx), `UPDATE contact_imports SET leased_until = NULL WHERE id = $1::text::uuid`, report.ID)
+		_, releaseErr := b.pool.Exec(context.WithoutCancel(ctx), `UPDATE contact_imports SET leased_until = NULL WHERE id = $1::text::uuid`, importID)
 		err = errors.Join(err, releaseErr)
 	}()
-	if report, err = b.ImportReport(ctx, id, importID); err != nil { // as it is now
+	report, err := b.ImportReport(ctx, id, importID) // as it is now
+	if err != nil {
 		return err
 	}
 	return fn(report)
@@ -141,7 +146,7 @@ func (b *Book) runImport(ctx context.Context, done <-chan struct{}, id org.ID, r
 		select {
 		case <-done:
 			report.State, report.StoppedAt = ImportStopped, line
-			return b.finishImport(ctx, report)
+			return b.saveImport(ctx, report)
 		default:
 		}
 		s, err := b.importStep(ctx, id, report.ID, line)
@@ -164,7 +169,7 @@ func (b *Book) runImport(ctx context.Context, done <-chan struct{}, id org.ID, r
 	}
 	p.last(report.Rows)
 	report.State, report.StoppedAt = ImportDone, 0
-	return b.finishImport(ctx, report)
+	return b.saveImport(ctx, report)
 }
 
 // analyze has Postgres look at the table anew when an import has gone from before to after rows, with
@@ -203,9 +208,12 @@ func (b *Book) importStep(ctx context.Context, id org.ID, importID string, after
 		}
 		var room *int
 		if limit != nil {
-			if err := tx.QueryRow(ctx, `SELECT greatest(0, $2 - count(*)) FROM contacts WHERE org_id = $1::text::uuid AND archived_at IS NULL`, id, *limit).Scan(&room); err != nil {
+			used, err := countActive(ctx, tx, id)
+			if err != nil {
 				return err
 			}
+			left := max(0, *limit-used)
+			room = &left
 		}
 		return tx.QueryRow(ctx, importStepSQL, id, importID, after, importStep, room).Scan(&s.line, &s.fresh, &s.created, &s.archived, &s.leftOut)
 	})
@@ -235,19 +243,20 @@ WITH step AS MATERIALIZED (
 	SELECT (SELECT max(line) FROM step) AS line, (SELECT count(*) FROM asked) AS asked, (SELECT count(*) FROM made) AS made,
 		(SELECT count(*) FROM asked WHERE archived AND NOT active) AS archived, (SELECT count(*) FROM left_out) AS left_out
 ), noted AS (
-	UPDATE contact_imports i SET state = 'running', leased_until = now() + interval '1 minute', applied_line = c.line, report = i.report || jsonb_build_object(
-		'created', c.made + CASE i.state WHEN 'planned' THEN 0 ELSE (i.report->>'created')::int END,
-		'known', c.asked - c.made - c.left_out + CASE i.state WHEN 'planned' THEN 0 ELSE (i.report->>'known')::int END,
-		'archived', c.archived + CASE i.state WHEN 'planned' THEN 0 ELSE (i.report->>'archived')::int END,
-		'left_out', c.left_out + CASE i.state WHEN 'planned' THEN 0 ELSE (i.report->>'left_out')::int END)
+	UPDATE contact_imports i SET leased_until = now() + interval '1 minute', applied_line = c.line, report = i.report || jsonb_build_object(
+		'created', (i.report->>'created')::int + c.made,
+		'known', (i.report->>'known')::int + c.asked - c.made - c.left_out,
+		'archived', (i.report->>'archived')::int + c.archived,
+		'left_out', (i.report->>'left_out')::int + c.left_out)
 	FROM counted c WHERE i.id = $2::text::uuid AND c.line IS NOT NULL
 )
 SELECT line, asked, made, archived, left_out FROM counted`
 
-// finishImport notes how an import ended.
-func (b *Book) finishImport(ctx context.Context, report *ImportReport) error {
-	report.First = nil
-	_, err := b.pool.Exec(ctx, `UPDATE contact_imports SET state = $2, report = $3, finished_at = now() WHERE id = $1::text::uuid`, report.ID, string(report.State), report)
+// saveImport keeps the state and the report of an import.
+func (b *Book) saveImport(ctx context.Context, report *ImportReport) error {
+	_, err := b.pool.Exec(ctx, `
+		UPDATE contact_imports SET state = $2, report = $3, finished_at = CASE WHEN $2 IN ('stopped', 'done') THEN now() END WHERE id = $1::text::uuid`,
+		report.ID, string(report.State), report)
 	return err
 }
 

@@ -35,16 +35,14 @@ func (b *Book) PlanImport(ctx context.Context, o org.Org, f ImportFile) (ImportR
 	p := &planner{org: o, sheet: s, own: map[phone.Number]bool{}, seen: map[uint64]struct{}{}, progress: newProgress(f.Progress, true, 0)}
 	p.report = ImportReport{State: ImportPlanned, FileName: cut(tidy(f.Name), 300), Problems: []ImportProblem{}, Encoding: string(s.Encoding()),
 		Delimiter: string(s.Delimiter()), UnknownColumns: append([]string{}, s.Unknown()...)}
-	header := []string{}
 	for _, c := range s.Columns() {
 		p.report.Columns = append(p.report.Columns, ImportColumn{c.Name, c.Field})
-		header = append(header, c.Name)
 	}
 	if err := p.readOwn(ctx, b); err != nil {
 		return ImportReport{}, fmt.Errorf("plan import: %w", err)
 	}
-	err = b.pool.QueryRow(ctx, `INSERT INTO contact_imports (org_id, file_name, header) VALUES ($1::text::uuid, $2, $3) RETURNING id::text, created_at`,
-		o.ID, p.report.FileName, header).Scan(&p.report.ID, &p.report.CreatedAt)
+	err = b.pool.QueryRow(ctx, `INSERT INTO contact_imports (org_id, file_name) VALUES ($1::text::uuid, $2) RETURNING id::text, created_at`,
+		o.ID, p.report.FileName).Scan(&p.report.ID, &p.report.CreatedAt)
 	if err == nil {
 		err = p.stage(ctx, b)
 	}
@@ -221,8 +219,7 @@ func (b *Book) countPlan(ctx context.Context, id org.ID, r *ImportReport) error 
 	if r.First, err = b.firstRows(ctx, id, r.ID, counts.room); err != nil {
 		return err
 	}
-	_, err = b.pool.Exec(ctx, `UPDATE contact_imports SET report = $2, state = 'planned' WHERE id = $1::uuid`, r.ID, r)
-	return err
+	return b.saveImport(ctx, r)
 }
 
 // stagedSQL are the rows of import $2 that may be added to organisation $1, with what the book says of

@@ -4,11 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
+	"ringside/configs"
 	"ringside/contacts"
 	"ringside/contacts/sheet"
 	"ringside/internal/org"
@@ -41,7 +44,7 @@ func (c *importCommand) Run(a *app) error {
 		}
 		book, bar := contacts.NewBook(db.Pool, contacts.NoFence{}), newBar(a.err)
 		in := contacts.ImportFile{Name: filepath.Base(c.File), Content: file, Progress: bar.show,
-			Options: sheet.Options{Limits: sheet.Limits{Bytes: a.config.ImportBytes, Rows: a.config.ImportRows}}}
+			Options: sheet.Options{Limits: importLimits(a.config)}}
 		carryOut := book.Import
 		if c.DryRun {
 			carryOut = book.PlanImport
@@ -59,6 +62,11 @@ func (c *importCommand) Run(a *app) error {
 		}
 		return ctx.Err() // of an import that was stopped
 	})
+}
+
+// importLimits are the settings' bounds of a file, for the command and for the API.
+func importLimits(c configs.Config) sheet.Limits {
+	return sheet.Limits{Bytes: c.ImportBytes, Rows: c.ImportRows}
 }
 
 func (c *importCommand) open() (io.ReadCloser, error) {
@@ -121,8 +129,8 @@ func importSummary(r contacts.ImportReport) string {
 	if len(r.UnknownColumns) > 0 {
 		fmt.Fprintf(&s, "\nColumns not imported: %s.", strings.Join(r.UnknownColumns, ", "))
 	}
-	for kind, n := range r.Repairs {
-		fmt.Fprintf(&s, "\nRepaired: %s, %d times.", kind, n)
+	for _, kind := range slices.Sorted(maps.Keys(r.Repairs)) {
+		fmt.Fprintf(&s, "\nRepaired: %s, %d times.", kind, r.Repairs[kind])
 	}
 	const most = 10
 	for i, p := range r.Problems {

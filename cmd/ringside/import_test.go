@@ -24,6 +24,18 @@ func writeFile(t *testing.T, content string) string {
 	return path
 }
 
+// emptyBook returns the settings of a database with one organisation, and a connection to it.
+func emptyBook(t *testing.T) (settings []string, conn *pgx.Conn) {
+	t.Helper()
+	url := pgtest.URL(t)
+	settings = []string{"DATABASE_URL=" + url}
+	id(t, settings, "org", "create", "--name", "Acme", "--country", "US")
+	conn, err := pgx.Connect(t.Context(), url)
+	must(t, err)
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return settings, conn
+}
+
 func TestImportCommand(t *testing.T) {
 	t.Parallel()
 	settings := []string{"DATABASE_URL=" + pgtest.URL(t)}
@@ -73,11 +85,7 @@ func TestAKilledImportIsRunAgain(t *testing.T) {
 		fmt.Fprintf(&text, "Person %d,+1415%07d,\"a, b\"\n", i, 5550000+i)
 	}
 	file := writeFile(t, text.String())
-	settings := []string{"DATABASE_URL=" + pgtest.URL(t)}
-	id(t, settings, "org", "create", "--name", "Acme", "--country", "US")
-	conn, err := pgx.Connect(t.Context(), strings.TrimPrefix(settings[0], "DATABASE_URL="))
-	must(t, err)
-	defer conn.Close(context.Background())
+	settings, conn := emptyBook(t)
 	book := func() (sum string) {
 		t.Helper()
 		must(t, conn.QueryRow(t.Context(), `SELECT count(*) || ' ' || md5(coalesce(string_agg(phone || name || tags::text || source, ',' ORDER BY phone), '')) FROM contacts`).Scan(&sum))
@@ -127,11 +135,7 @@ func TestAnInterruptedImportSaysWhere(t *testing.T) {
 		fmt.Fprintf(&text, "Person %d,+1415%07d\n", i, 5550000+i%9_000_00)
 	}
 	file := writeFile(t, text.String())
-	settings := []string{"DATABASE_URL=" + pgtest.URL(t)}
-	id(t, settings, "org", "create", "--name", "Acme", "--country", "US")
-	conn, err := pgx.Connect(t.Context(), strings.TrimPrefix(settings[0], "DATABASE_URL="))
-	must(t, err)
-	defer conn.Close(context.Background())
+	settings, conn := emptyBook(t)
 	p := start(t, settings, "import", file)
 	for written := 0; written == 0; {
 		must(t, conn.QueryRow(t.Context(), `SELECT count(*) FROM contacts`).Scan(&written))

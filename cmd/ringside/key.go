@@ -57,7 +57,7 @@ func (c *keyList) Run(a *app) error {
 			return err
 		}
 		if c.JSON {
-			return printJSON(a, map[string]any{"keys": append([]org.Key{}, keys...)})
+			return printJSON(a, map[string]any{"keys": keys})
 		}
 		if len(keys) == 0 {
 			fmt.Fprintln(a.out, "There is no key in use: `ringside key create --name N` makes one.")

@@ -15,7 +15,6 @@ import (
 	"ringside/cache"
 	"ringside/configs"
 	"ringside/contacts"
-	"ringside/contacts/sheet"
 	"ringside/internal/agent"
 	"ringside/internal/api"
 	"ringside/internal/ledger"
@@ -126,7 +125,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	s.listen(callers)
 	store := org.NewStore(s.db.Pool)
 	s.serve(&api.API{Keys: store, Decisions: calls, Orgs: store, Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Tools: tools,
-		ImportLimits: sheet.Limits{Bytes: s.config.ImportBytes, Rows: s.config.ImportRows}, Log: s.log})
+		ImportLimits: importLimits(s.config), Log: s.log})
 	return nil
 }
 

@@ -2,11 +2,9 @@ package api
 
 import (
 	"net/http"
-	"strconv"
 
 	"ringside/contacts"
 	"ringside/internal/org"
-	"ringside/internal/problem"
 )
 
 // contactRoutes are the address book.
@@ -40,12 +38,8 @@ func contactQuery(r *http.Request, parameters ...string) (contacts.Query, error)
 	if q.Limit, err = limit(values); err != nil {
 		return contacts.Query{}, err
 	}
-	if archived := values.Get("archived"); archived != "" {
-		if q.Archived, err = strconv.ParseBool(archived); err != nil {
-			return contacts.Query{}, problem.Invalid("archived", "archived is true or false.")
-		}
-	}
-	return q, nil
+	q.Archived, err = flag(values, "archived")
+	return q, err
 }
 
 // contactInput is what a client sends of a contact; null and absent are the same.
@@ -57,26 +51,23 @@ type contactInput struct {
 	Notes *string   `json:"notes"`
 }
 
-// addContact answers POST /v1/contacts.
-func (a *API) addContact(r *http.Request, key org.Key) (any, error) {
+// contactSent returns what a client sends of a contact, and the organisation whose it is.
+func (a *API) contactSent(r *http.Request, key org.Key) (org.Org, contacts.Change, error) {
 	var in contactInput
 	if err := decode(r, &in); err != nil {
-		return nil, err
+		return org.Org{}, contacts.Change{}, err
 	}
 	o, err := a.Orgs.Org(r.Context(), key.OrgID)
+	return o, contacts.Change(in), err
+}
+
+// addContact answers POST /v1/contacts.
+func (a *API) addContact(r *http.Request, key org.Key) (any, error) {
+	o, sent, err := a.contactSent(r, key)
 	if err != nil {
 		return nil, err
 	}
-	var d contacts.Draft
-	for _, f := range []struct{ from, to *string }{{in.Name, &d.Name}, {in.Phone, &d.Phone}, {in.Email, &d.Email}, {in.Notes, &d.Notes}} {
-		if f.from != nil {
-			*f.to = *f.from
-		}
-	}
-	if in.Tags != nil {
-		d.Tags = *in.Tags
-	}
-	added, err := a.Book.Add(r.Context(), o, d)
+	added, err := a.Book.Add(r.Context(), o, sent.Draft())
 	return answer{http.StatusCreated, added}, err
 }
 
@@ -86,15 +77,11 @@ func (a *API) contact(r *http.Request, key org.Key) (any, error) {
 
 // changeContact answers PATCH /v1/contacts/{id}: what is sent is changed.
 func (a *API) changeContact(r *http.Request, key org.Key) (any, error) {
-	var in contactInput
-	if err := decode(r, &in); err != nil {
-		return nil, err
-	}
-	o, err := a.Orgs.Org(r.Context(), key.OrgID)
+	o, sent, err := a.contactSent(r, key)
 	if err != nil {
 		return nil, err
 	}
-	return a.Book.Change(r.Context(), o, r.PathValue("id"), contacts.Change(in))
+	return a.Book.Change(r.Context(), o, r.PathValue("id"), sent)
 }
 
 // archiveContact answers DELETE /v1/contacts/{id}.

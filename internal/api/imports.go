@@ -8,7 +8,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -26,8 +25,8 @@ func (a *API) importRoutes(mux *http.ServeMux) {
 	mux.Handle("GET /v1/contacts/export", a.handleRaw("read", a.exportContacts))
 	mux.Handle("GET /v1/imports/{id}", a.handle("read", a.importReport))
 	mux.Handle("POST /v1/imports/{id}/undo", a.handle("write", a.undoImport))
-	mux.Handle("GET /v1/imports/{id}/rejected", a.handleRaw("read", a.rows("rejected", a.bookRejected)))
-	mux.Handle("GET /v1/imports/{id}/left-out", a.handleRaw("read", a.rows("left-out", a.bookLeftOut)))
+	mux.Handle("GET /v1/imports/{id}/rejected", a.handleRaw("read", a.rows("rejected", a.Book.WriteRejected)))
+	mux.Handle("GET /v1/imports/{id}/left-out", a.handleRaw("read", a.rows("left-out", a.Book.WriteLeftOut)))
 }
 
 // importContacts answers POST /v1/contacts/import: a file as the body or as the form's file, dry with
@@ -38,11 +37,9 @@ func (a *API) importContacts(w http.ResponseWriter, r *http.Request, key org.Key
 	if err != nil {
 		return err
 	}
-	dry := false
-	if text := values.Get("dry_run"); text != "" {
-		if dry, err = strconv.ParseBool(text); err != nil {
-			return problem.Invalid("dry_run", "dry_run is true or false.")
-		}
+	dry, err := flag(values, "dry_run")
+	if err != nil {
+		return err
 	}
 	if dry && values.Get("plan") != "" {
 		return problem.Invalid("plan", "A plan is carried out, not planned again: leave dry_run out.")
@@ -159,14 +156,6 @@ func (a *API) exportContacts(w http.ResponseWriter, r *http.Request, key org.Key
 		return err
 	}
 	return csv(w, "contacts", func(to io.Writer) error { return a.Book.Export(r.Context(), key.OrgID, q, to) })
-}
-
-func (a *API) bookRejected(ctx context.Context, id org.ID, importID string, to io.Writer) error {
-	return a.Book.WriteRejected(ctx, id, importID, to)
-}
-
-func (a *API) bookLeftOut(ctx context.Context, id org.ID, importID string, to io.Writer) error {
-	return a.Book.WriteLeftOut(ctx, id, importID, to)
 }
 
 // rows answers with rows of an import as CSV.

@@ -13,14 +13,21 @@ func (a *API) interactionRoutes(mux *http.ServeMux) {
 	mux.Handle("GET /v1/contacts/{id}/interactions", a.handle("read", a.contactInteractions))
 }
 
+// interactionQuery reads a search from the parameters of a request.
+func interactionQuery(r *http.Request, parameters ...string) (q ledger.Query, err error) {
+	values, err := query(r, parameters...)
+	if err != nil {
+		return q, err
+	}
+	q = ledger.Query{Text: values.Get("q"), Kind: values.Get("kind"), Cursor: values.Get("cursor")}
+	q.Limit, err = limit(values)
+	return q, err
+}
+
 // interactions answers GET /v1/interactions, the latest first.
 func (a *API) interactions(r *http.Request, key org.Key) (any, error) {
-	values, err := query(r, "q", "kind", "limit", "cursor")
+	q, err := interactionQuery(r, "q", "kind", "limit", "cursor")
 	if err != nil {
-		return nil, err
-	}
-	q := ledger.Query{Text: values.Get("q"), Kind: values.Get("kind"), Cursor: values.Get("cursor")}
-	if q.Limit, err = limit(values); err != nil {
 		return nil, err
 	}
 	return a.Ledger.List(r.Context(), key.OrgID, q)
@@ -28,7 +35,7 @@ func (a *API) interactions(r *http.Request, key org.Key) (any, error) {
 
 // contactInteractions answers GET /v1/contacts/{id}/interactions.
 func (a *API) contactInteractions(r *http.Request, key org.Key) (any, error) {
-	values, err := query(r, "kind", "limit", "cursor")
+	q, err := interactionQuery(r, "kind", "limit", "cursor")
 	if err != nil {
 		return nil, err
 	}
@@ -36,9 +43,6 @@ func (a *API) contactInteractions(r *http.Request, key org.Key) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := ledger.Query{ContactID: c.ID, Kind: values.Get("kind"), Cursor: values.Get("cursor")}
-	if q.Limit, err = limit(values); err != nil {
-		return nil, err
-	}
+	q.ContactID = c.ID
 	return a.Ledger.List(r.Context(), key.OrgID, q)
 }

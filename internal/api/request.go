@@ -83,6 +83,19 @@ func query(r *http.Request, known ...string) (url.Values, error) {
 	return values, nil
 }
 
+// flag reads a parameter that is true or false; left out, it is false.
+func flag(values url.Values, name string) (bool, error) {
+	text := values.Get(name)
+	if text == "" {
+		return false, nil
+	}
+	set, err := strconv.ParseBool(text)
+	if err != nil {
+		return false, problem.Invalid(name, "%s is true or false.", name)
+	}
+	return set, nil
+}
+
 // limit reads how long a page is to be; 0 leaves it to the list.
 func limit(values url.Values) (int, error) {
 	text := values.Get("limit")

@@ -67,8 +67,5 @@ func (a *API) agents(r *http.Request, key org.Key) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if agents == nil {
-		agents = []org.Agent{}
-	}
 	return map[string]any{"agents": agents}, nil
 }

@@ -13,8 +13,6 @@ CREATE TABLE contact_imports (
     leased_until timestamptz,
     -- The report, as the API shows it.
     report       jsonb NOT NULL DEFAULT '{}',
-    -- The names of the file's columns, for giving rejected rows back.
-    header       text[] NOT NULL DEFAULT '{}',
     created_at   timestamptz NOT NULL DEFAULT now(),
     finished_at  timestamptz
 );
