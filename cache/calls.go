@@ -11,9 +11,9 @@ import (
 	"ringside/recognize"
 )
 
-// callLife is how long a call is remembered: Twilio ends a call after four hours unless told
+// CallLife is how long a call is remembered: Twilio ends a call after four hours unless told
 // otherwise, and nothing is asked about it later that the ledger does not hold.
-const callLife = 4 * time.Hour
+const CallLife = 4 * time.Hour
 
 // callCapacity is how many calls' decisions a process holds; the oldest go first.
 const callCapacity = 20_000
@@ -56,7 +56,7 @@ func (c *Calls) Claim(ctx context.Context, d *recognize.Decision) *recognize.Dec
 	if shared := c.claimShared(ctx, key, d); shared != nil {
 		d = shared
 	}
-	held, _ := c.decisions.claim(key, d, callLife)
+	held, _ := c.decisions.claim(key, d, CallLife)
 	return held
 }
 
@@ -77,7 +77,7 @@ func (c *Calls) claimShared(ctx context.Context, key string, d *recognize.Decisi
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wait)
 	defer cancel()
-	first := redis.NewBoolCmd(ctx, "set", key, body, "px", callLife.Milliseconds(), "nx")
+	first := redis.NewBoolCmd(ctx, "set", key, body, "px", CallLife.Milliseconds(), "nx")
 	if c.remote.noted(c.remote.send(ctx, first)) != nil || first.Val() {
 		return nil
 	}
@@ -89,7 +89,7 @@ func (c *Calls) claimShared(ctx context.Context, key string, d *recognize.Decisi
 func (c *Calls) heldShared(ctx context.Context, key string, body []byte, d *recognize.Decision) *recognize.Decision {
 	var rubbish string
 	for range 2 {
-		held, err := claimScript.Run(ctx, c.remote.client, []string{key}, body, callLife.Milliseconds(), rubbish).Text()
+		held, err := claimScript.Run(ctx, c.remote.client, []string{key}, body, CallLife.Milliseconds(), rubbish).Text()
 		if c.remote.noted(err) != nil {
 			return nil
 		}
@@ -119,6 +119,22 @@ func (c *Calls) Decided(ctx context.Context, id org.ID, sid string) *recognize.D
 	return decodeDecision(held, id, sid)
 }
 
+// Forget drops what was decided about calls, here and in Redis: their callers were erased. A call that
+// goes on is decided anew if it is asked about again.
+func (c *Calls) Forget(ctx context.Context, id org.ID, sids ...string) {
+	keys := make([]string, len(sids))
+	for i, sid := range sids {
+		keys[i] = keyDecision(id, sid)
+		c.decisions.remove(keys[i])
+	}
+	if c.remote == nil || !c.remote.answering() || len(keys) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.remote.patience.write)
+	defer cancel()
+	_ = c.remote.noted(c.remote.client.Del(ctx, keys...).Err()) // what stays there is gone after CallLife
+}
+
 // decodeDecision reads the decision of a call as Redis holds it. Anything else is rubbish, and nil.
 func decodeDecision(text string, id org.ID, sid string) *recognize.Decision {
 	var d recognize.Decision
@@ -131,7 +147,7 @@ func decodeDecision(text string, id org.ID, sid string) *recognize.Decision {
 // Once reports whether name is claimed here for the first time, over all sidecars that share a
 // Redis. A relay token is used up this way.
 func (c *Calls) Once(ctx context.Context, name string) bool {
-	if _, first := c.marks.claim(name, "", callLife); !first {
+	if _, first := c.marks.claim(name, "", CallLife); !first {
 		return false
 	}
 	if c.remote == nil || !c.remote.answering() {
@@ -139,19 +155,19 @@ func (c *Calls) Once(ctx context.Context, name string) bool {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.remote.patience.write)
 	defer cancel()
-	first, err := c.remote.client.SetNX(ctx, keyMark(name), "", callLife).Result()
+	first, err := c.remote.client.SetNX(ctx, keyMark(name), "", CallLife).Result()
 	return c.remote.noted(err) != nil || first
 }
 
 // Mark remembers a value under name for the rest of a call.
 func (c *Calls) Mark(ctx context.Context, name, value string) {
-	c.marks.set(name, value, callLife)
+	c.marks.set(name, value, CallLife)
 	if c.remote == nil || !c.remote.answering() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.remote.patience.write)
 	defer cancel()
-	_ = c.remote.noted(c.remote.client.Set(ctx, keyMark(name), value, callLife).Err())
+	_ = c.remote.noted(c.remote.client.Set(ctx, keyMark(name), value, CallLife).Err())
 }
 
 // Marked returns the value under name, or "".

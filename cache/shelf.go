@@ -120,6 +120,16 @@ func (s *shelf[K, V]) raise(key K, life time.Duration) {
 	s.put(sh, key, slot[V]{fence: true, stored: now, expires: now + life}, now)
 }
 
+// remove drops what is under key. It is not for fenced shelves.
+func (s *shelf[K, V]) remove(key K) {
+	sh := s.shard(key)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if _, known := sh.slots[key]; known {
+		sh.slots[key] = slot[V]{} // expired: the key keeps its place in the order
+	}
+}
+
 // put stores a slot and evicts what is too much. The shard is locked.
 func (s *shelf[K, V]) put(sh *shard[K, V], key K, new slot[V], now time.Duration) {
 	if _, known := sh.slots[key]; !known {

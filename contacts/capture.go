@@ -110,7 +110,7 @@ func (b *Book) capture(ctx context.Context, c Capture, target phone.Number, verd
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
-		if result, err = merge(ctx, tx, c, target); err != nil {
+		if result, err = keepCapture(ctx, tx, c, target); err != nil {
 			return err
 		}
 		result.NeedsReadback = verdict.Doubtful
@@ -122,8 +122,8 @@ func (b *Book) capture(ctx context.Context, c Capture, target phone.Number, verd
 	return result, err
 }
 
-// merge writes the capture into the number's contact by rule 3, or makes one.
-func merge(ctx context.Context, tx pgx.Tx, c Capture, target phone.Number) (CaptureResult, error) {
+// keepCapture writes the capture into the number's contact by rule 3, or makes one.
+func keepCapture(ctx context.Context, tx pgx.Tx, c Capture, target phone.Number) (CaptureResult, error) {
 	own, err := isOwn(ctx, tx, c.Org.ID, target)
 	if err != nil || own {
 		return CaptureResult{Code: "own_number"}, err
@@ -151,7 +151,7 @@ func mergeInto(ctx context.Context, tx pgx.Tx, c Capture, target phone.Number) (
 		SELECT id::text, name, coalesce(email, ''), notes, ringside_real_name(name),
 			ringside_wins('capture', $3, name_source, name_at), ringside_wins('capture', $3, email_source, email_at),
 			ringside_wins('capture', $3, notes_source, notes_at)
-		FROM contacts WHERE org_id = $1::text::uuid AND phone = $2 AND archived_at IS NULL FOR UPDATE`, c.Org.ID, target, c.At).
+		FROM contacts WHERE id = `+holderSQL+` AND archived_at IS NULL FOR UPDATE`, c.Org.ID, target, c.At).
 		Scan(&r.ContactID, &held.name, &held.email, &held.notes, &held.realName, &held.nameYields, &held.emailYields, &held.notesYield)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return r, false, nil

@@ -52,7 +52,7 @@ func (b *Book) Change(ctx context.Context, o org.Org, contactID string, change C
 		return Contact{}, err
 	}
 	var changed Contact
-	err = b.fenced(ctx, "change contact", o.ID, []phone.Number{held.Phone, wanted.Phone}, func(ctx context.Context, tx pgx.Tx) error {
+	err = b.fenced(ctx, "change contact", o.ID, append(held.numbers(), wanted.Phone), func(ctx context.Context, tx pgx.Tx) error {
 		if wanted.Phone != held.Phone {
 			if err := b.freeFor(ctx, tx, o.ID, wanted.Phone, contactID); err != nil {
 				return err
@@ -61,6 +61,8 @@ func (b *Book) Change(ctx context.Context, o org.Org, contactID string, change C
 		// What was given counts as said by a person now, also where it is the same as before.
 		changed, err = readContact(tx.QueryRow(ctx, `
 			UPDATE contacts SET phone = $4,
+				-- Of a person with several numbers, another becomes the first.
+				other_phones = CASE WHEN $4 = ANY (other_phones) THEN array_replace(other_phones, $4, phone) ELSE other_phones END,
 				name = CASE WHEN $9 THEN $5 ELSE name END, name_source = CASE WHEN $9 THEN 'person' ELSE name_source END, name_at = CASE WHEN $9 THEN now() ELSE name_at END,
 				email = CASE WHEN $10 THEN nullif($6, '') ELSE email END, email_source = CASE WHEN $10 THEN 'person' ELSE email_source END, email_at = CASE WHEN $10 THEN now() ELSE email_at END,
 				tags = CASE WHEN $11 THEN $7 ELSE tags END, tags_source = CASE WHEN $11 THEN 'person' ELSE tags_source END, tags_at = CASE WHEN $11 THEN now() ELSE tags_at END,
@@ -97,15 +99,14 @@ func (c Change) on(held Contact) Draft {
 	return d
 }
 
-// freeFor refuses a number that is the organisation's own or another active contact's.
+// freeFor refuses a number that is the organisation's own or another active contact's. A new contact's id
+// is "".
 func (b *Book) freeFor(ctx context.Context, tx pgx.Tx, id org.ID, n phone.Number, contactID string) error {
 	if err := refuseOwn(ctx, tx, id, n); err != nil {
 		return err
 	}
-	var taken bool
-	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM contacts WHERE org_id = $1::text::uuid AND phone = $2 AND archived_at IS NULL AND id <> $3::text::uuid)`,
-		id, n, contactID).Scan(&taken)
-	if err != nil || !taken {
+	taken, err := holder(ctx, tx, id, n)
+	if err != nil || taken == "" || taken == contactID {
 		return err
 	}
 	return b.duplicate(ctx, tx, id, n)
@@ -120,7 +121,7 @@ func (b *Book) Archive(ctx context.Context, id org.ID, contactID string) error {
 	if held.ArchivedAt != nil {
 		return problem.NotFound("There is no active contact %s.", contactID)
 	}
-	return b.fenced(ctx, "archive contact", id, []phone.Number{held.Phone}, func(ctx context.Context, tx pgx.Tx) error {
+	return b.fenced(ctx, "archive contact", id, held.numbers(), func(ctx context.Context, tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `UPDATE contacts SET archived_at = now() WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND phone = $3 AND archived_at IS NULL`, id, contactID, held.Phone)
 		if err == nil && tag.RowsAffected() == 0 {
 			return movedOn(contactID)
@@ -137,8 +138,11 @@ func (b *Book) Restore(ctx context.Context, id org.ID, contactID string) (Contac
 	if err != nil || held.ArchivedAt == nil {
 		return held, err
 	}
+	if held.MergedInto != nil {
+		return Contact{}, problem.New(problem.CodeConflict, "The contact %s was merged into %s: undo the merge to have it back.", contactID, *held.MergedInto)
+	}
 	var restored Contact
-	err = b.fenced(ctx, "restore contact", id, []phone.Number{held.Phone}, func(ctx context.Context, tx pgx.Tx) error {
+	err = b.fenced(ctx, "restore contact", id, held.numbers(), func(ctx context.Context, tx pgx.Tx) error {
 		limit, err := lockLimit(ctx, tx, id)
 		if err != nil {
 			return err
@@ -161,14 +165,14 @@ func (b *Book) Restore(ctx context.Context, id org.ID, contactID string) (Contac
 }
 
 // contactColumns are what [readContact] reads, in its order.
-const contactColumns = `id::text, name, phone, coalesce(email, ''), tags, notes, source, last_contacted_at, created_at, updated_at, archived_at,
-	name_source, name_at, email_source, email_at, tags_source, tags_at, notes_source, notes_at`
+const contactColumns = `id::text, name, phone, other_phones, coalesce(email, ''), tags, notes, source, last_contacted_at, created_at, updated_at, archived_at,
+	merged_into::text, name_source, name_at, email_source, email_at, tags_source, tags_at, notes_source, notes_at`
 
 // readContact reads a row of contactColumns.
 func readContact(row pgx.Row) (Contact, error) {
 	var c Contact
 	f := make([]Origin, len(originFields))
-	err := row.Scan(&c.ID, &c.Name, &c.Phone, &c.Email, &c.Tags, &c.Notes, &c.Source, &c.LastContactedAt, &c.CreatedAt, &c.UpdatedAt, &c.ArchivedAt,
+	err := row.Scan(&c.ID, &c.Name, &c.Phone, &c.OtherPhones, &c.Email, &c.Tags, &c.Notes, &c.Source, &c.LastContactedAt, &c.CreatedAt, &c.UpdatedAt, &c.ArchivedAt, &c.MergedInto,
 		&f[0].Source, &f[0].At, &f[1].Source, &f[1].At, &f[2].Source, &f[2].At, &f[3].Source, &f[3].At)
 	if err != nil {
 		return Contact{}, err
@@ -179,6 +183,9 @@ func readContact(row pgx.Row) (Contact, error) {
 	}
 	return c, nil
 }
+
+// numbers are all numbers by which a contact is recognised.
+func (c *Contact) numbers() []phone.Number { return append([]phone.Number{c.Phone}, c.OtherPhones...) }
 
 // originFields are the fields whose origin is kept, in the order of contactColumns.
 var originFields = []string{"name", "email", "tags", "notes"}

@@ -45,17 +45,20 @@ const (
 
 // Contact is one person of an organisation's address book.
 type Contact struct {
-	ID              string       `json:"id"`
-	Name            string       `json:"name"`
-	Phone           phone.Number `json:"phone"`
-	Email           string       `json:"email"` // "" if none is known
-	Tags            []string     `json:"tags"`
-	Notes           string       `json:"notes"`
-	Source          Source       `json:"source"` // what made the contact
-	LastContactedAt *time.Time   `json:"last_contacted_at"`
-	CreatedAt       time.Time    `json:"created_at"`
-	UpdatedAt       time.Time    `json:"updated_at"`
-	ArchivedAt      *time.Time   `json:"archived_at"` // nil: active
+	ID    string       `json:"id"`
+	Name  string       `json:"name"`
+	Phone phone.Number `json:"phone"`
+	// OtherPhones are those of contacts that were merged into this one: calls from them are this person's.
+	OtherPhones     []phone.Number `json:"other_phones"`
+	Email           string         `json:"email"` // "" if none is known
+	Tags            []string       `json:"tags"`
+	Notes           string         `json:"notes"`
+	Source          Source         `json:"source"` // what made the contact
+	LastContactedAt *time.Time     `json:"last_contacted_at"`
+	CreatedAt       time.Time      `json:"created_at"`
+	UpdatedAt       time.Time      `json:"updated_at"`
+	ArchivedAt      *time.Time     `json:"archived_at"` // nil: active
+	MergedInto      *string        `json:"merged_into"` // the contact that this one became a part of; nil: none
 	// Origins tells of name, email, tags and notes where the value came from, and when (rule 3).
 	Origins map[string]Origin `json:"origins"`
 }
@@ -133,7 +136,7 @@ func (b *Book) insert(ctx context.Context, tx pgx.Tx, id org.ID, c *Contact) err
 	if err != nil {
 		return err
 	}
-	if err := refuseOwn(ctx, tx, id, c.Phone); err != nil {
+	if err := b.freeFor(ctx, tx, id, c.Phone, ""); err != nil {
 		return err
 	}
 	added, err := readContact(tx.QueryRow(ctx, `
@@ -170,11 +173,27 @@ func refuseOwn(ctx context.Context, tx pgx.Tx, id org.ID, n phone.Number) error 
 func (b *Book) duplicate(ctx context.Context, tx pgx.Tx, id org.ID, n phone.Number) error {
 	p := problem.New(problem.CodeDuplicatePhone, duplicateDetail)
 	p.Field = "phone"
-	err := tx.QueryRow(ctx, `SELECT id::text FROM contacts WHERE org_id = $1::text::uuid AND phone = $2 AND archived_at IS NULL`, id, n).Scan(&p.ID)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) { // archived meanwhile: the answer is as true without the id
+	var err error
+	if p.ID, err = holder(ctx, tx, id, n); err != nil { // "" if archived meanwhile: the answer is as true without the id
 		return err
 	}
 	return p
+}
+
+// holderSQL is the id of organisation $1's active contact that has number $2: as its phone, else among
+// the numbers of contacts that were merged into it.
+const holderSQL = `(
+	SELECT id FROM contacts WHERE org_id = $1::text::uuid AND phone = $2 AND archived_at IS NULL
+	UNION ALL
+	(SELECT id FROM contacts WHERE ringside_other_numbers(org_id, other_phones) @> ARRAY[$1::text || $2] AND other_phones <> '{}' AND archived_at IS NULL
+		AND NOT EXISTS (SELECT FROM contacts WHERE org_id = $1::text::uuid AND phone = $2 AND archived_at IS NULL)
+	ORDER BY created_at, id LIMIT 1)
+	LIMIT 1)`
+
+// holder returns the id of the active contact that has the number, or "".
+func holder(ctx context.Context, tx pgx.Tx, id org.ID, n phone.Number) (contactID string, err error) {
+	err = tx.QueryRow(ctx, `SELECT coalesce(`+holderSQL+`::text, '')`, id, n).Scan(&contactID)
+	return contactID, err
 }
 
 // check reads a draft with the organisation's country, or says which field is wrong.

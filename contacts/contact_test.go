@@ -37,7 +37,7 @@ func TestAddReturnsTheContactAsItIsStored(t *testing.T) {
 		Tags: []string{" vip ", "VIP", "", "re\x00turning\nguest"},
 	})
 	said := contacts.Origin{Source: contacts.SourcePerson, At: got.CreatedAt}
-	want := contacts.Contact{ID: got.ID, Name: "Alex Chen", Phone: "+14155551200", Email: "alex@acme.io",
+	want := contacts.Contact{ID: got.ID, Name: "Alex Chen", Phone: "+14155551200", OtherPhones: []phone.Number{}, Email: "alex@acme.io",
 		Tags: []string{"vip", "re turning guest"}, Notes: "Prefers mornings\nand tea", Source: contacts.SourcePerson,
 		CreatedAt: got.CreatedAt, UpdatedAt: got.CreatedAt,
 		Origins: map[string]contacts.Origin{"name": said, "email": said, "tags": said, "notes": said}}

@@ -231,7 +231,9 @@ const stagedSQL = `
 
 // Who has the phone of row s in organisation $1. Each has an index of its own, and LIMIT keeps to it.
 const (
-	activeSQL   = `SELECT true AS it FROM contacts c WHERE c.org_id = $1::text::uuid AND c.phone = s.phone AND c.archived_at IS NULL LIMIT 1`
+	activeSQL = `SELECT true AS it FROM contacts c WHERE c.org_id = $1::text::uuid AND c.phone = s.phone AND c.archived_at IS NULL
+		UNION ALL SELECT true FROM contacts c
+			WHERE ringside_other_numbers(c.org_id, c.other_phones) @> ARRAY[$1::text || s.phone] AND c.other_phones <> '{}' AND c.archived_at IS NULL LIMIT 1`
 	archivedSQL = `SELECT true AS it FROM contacts c WHERE c.org_id = $1::text::uuid AND c.phone = s.phone AND c.archived_at IS NOT NULL LIMIT 1`
 )
 

@@ -12,6 +12,7 @@ func TestAPhoneIsFoundByItsIndexWithoutStatistics(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
 	s.mustExec(t, `ALTER TABLE contacts SET (autovacuum_enabled = false)`)
+	s.mustExec(t, `INSERT INTO contacts (org_id, name, phone, other_phones) VALUES ($1::text::uuid, 'Alex', '+14155551200', '{+12025550133}')`, s.org.ID)
 	for _, rows := range []int{2000, 20000} {
 		s.mustExec(t, `INSERT INTO contacts (org_id, name, phone) SELECT $1::text::uuid, 'Person ' || n, '+1' || 4150000000 + $2::int + n FROM generate_series(1, $2::int) n`, s.org.ID, rows)
 		for _, state := range []string{"IS NULL", "IS NOT NULL"} {
@@ -19,6 +20,10 @@ func TestAPhoneIsFoundByItsIndexWithoutStatistics(t *testing.T) {
 			if !strings.Contains(plan, "(phone = '+14150000007'") || !strings.Contains(plan, "Index Cond") || strings.Contains(plan, "Filter") {
 				t.Errorf("of %d contacts, archived_at %s, one is found by\n%s", rows, state, plan)
 			}
+		}
+		plan := s.plan(t, fmt.Sprintf(`SELECT id FROM contacts WHERE ringside_other_numbers(org_id, other_phones) @> ARRAY['%s' || '+12025550133'] AND other_phones <> '{}' AND archived_at IS NULL`, s.org.ID))
+		if !strings.Contains(plan, "contacts_other_phones") {
+			t.Errorf("of %d contacts, one is found by another phone by\n%s", rows, plan)
 		}
 	}
 }

@@ -44,7 +44,7 @@ type Query struct {
 	Text     string // part of a name, e-mail or phone; "" finds everybody
 	Tag      string // without regard to case
 	Source   Source // what made the contact
-	Archived bool   // the archived ones instead of the active
+	Archived bool   // the archived ones instead of the active, without those that were merged into others
 	Sort     Sort
 	Limit    int    // 0 is DefaultPage
 	Cursor   string // of the page before; the rest of the query must be the same
@@ -170,7 +170,7 @@ func (q *Query) where(id org.ID) (condition string, args []any) {
 	// The organisation as a text is what the indexes of the orders begin with, as an id the others.
 	condition = "org_id = $1::text::uuid AND org_id::text = $1 AND archived_at IS NULL"
 	if q.Archived {
-		condition = "org_id = $1::text::uuid AND org_id::text = $1 AND archived_at IS NOT NULL"
+		condition = "org_id = $1::text::uuid AND org_id::text = $1 AND archived_at IS NOT NULL AND merged_into IS NULL"
 	}
 	add := func(form string, value any) {
 		args = append(args, value)

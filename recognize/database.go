@@ -19,7 +19,8 @@ import (
 const historyRead = 12
 
 // findSQL finds contact, last campaign and recent history of several callers ($1 their organisations,
-// $2 their numbers) in one round trip, each by index. The history is the contact's; of somebody who
+// $2 their numbers) in one round trip, each by index. The contact is whoever has the number as their
+// phone, else whoever has it among the numbers of contacts merged into theirs. The history is the contact's; of somebody who
 // is no contact it is the number's, without what belongs to a contact that was archived: that was
 // somebody else.
 //
@@ -31,6 +32,12 @@ FROM unnest((SELECT $1::text[]::uuid[]), (SELECT $2::text[])) WITH ORDINALITY AS
 CROSS JOIN LATERAL (
 	WITH contact AS (
 		SELECT id, name, email, tags, notes FROM contacts WHERE org_id = asked.org_id AND phone = asked.phone AND archived_at IS NULL
+		UNION ALL
+		(SELECT id, name, email, tags, notes FROM contacts other
+			WHERE ringside_other_numbers(org_id, other_phones) @> ARRAY[asked.org_id || asked.phone] AND other_phones <> '{}' AND archived_at IS NULL
+				AND NOT EXISTS (SELECT FROM contacts WHERE org_id = asked.org_id AND phone = asked.phone AND archived_at IS NULL)
+			ORDER BY created_at, id LIMIT 1)
+		LIMIT 1 -- whoever is found by their phone is not looked for by another
 	), history AS (
 		SELECT * FROM (
 			SELECT i.sid, i.started_at, i.ended_at, i.kind, i.direction, i.duration_s, i.summary, i.details

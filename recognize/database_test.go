@@ -132,6 +132,33 @@ func TestFindReadsEverythingInOneRoundTrip(t *testing.T) {
 	}
 }
 
+// A number of a contact that was merged into another is that contact's, unless somebody has it as their
+// phone; and no longer once the contact is archived.
+func TestRule08_AnotherPhoneIsTheContactsToo(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	id := o.contact(t, alexNumber, "Alex Chen")
+	const work, elsewhere = phone.Number("+12025550133"), phone.Number("+12025550134")
+	o.insert(t, `UPDATE contacts SET other_phones = ARRAY[$2::text] WHERE id = $1::text::uuid RETURNING id::text`, id, work)
+	o.interaction(t, interaction{sid: "CB1", contact: id, endedAt: new(when(-10)), summary: "Asked about pricing"})
+	if d := o.decide(t, work); d.Caller.Name != "Alex Chen" || len(d.Caller.History) != 1 {
+		t.Errorf("from the other number: %+v", d.Caller)
+	}
+	if d := o.decide(t, elsewhere); d.Caller.Known {
+		t.Errorf("from nobody's number: %+v", d.Caller)
+	}
+	jo := o.contact(t, work, "Jo")
+	if d := o.decide(t, work); d.Caller.Name != "Jo" || len(d.Caller.History) != 0 {
+		t.Errorf("whoever has it as their phone goes first: %+v", d.Caller)
+	}
+	for _, gone := range []string{jo, id} {
+		o.insert(t, `UPDATE contacts SET archived_at = now() WHERE id = $1::text::uuid RETURNING id::text`, gone)
+	}
+	if d := o.decide(t, work); d.Caller.Known {
+		t.Errorf("of an archived contact: %+v", d.Caller)
+	}
+}
+
 func TestFindOfAStrangerIsAFinding(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)

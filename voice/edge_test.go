@@ -112,7 +112,7 @@ func newEdge(tb testing.TB, p parts) *edge {
 	callers := cache.NewCallers(directory, memory, func() bool { return true })
 	calls := cache.NewCalls(memory)
 	e.store, e.lines, e.book = org.NewStore(e.pool), org.NewSwitchboard(e.pool), contacts.NewBook(e.pool, callers)
-	e.recorder = ledger.NewRecorder(e.pool, callers, log)
+	e.recorder = ledger.NewRecorder(e.pool, callers, nil, log)
 	tb.Cleanup(e.closeRecorder)
 	if p.beside == nil {
 		e.seed(p)

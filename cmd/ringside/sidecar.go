@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -110,11 +111,11 @@ func (s *sidecar) start(ctx context.Context) error {
 	if err := s.lines.Load(ctx); err != nil {
 		return err
 	}
-	s.listener = postgres.NewListener(s.db.Pool, s.log, cache.Channel, channelRoutes)
+	s.listener = postgres.NewListener(s.db.Pool, s.log, cache.Channel, channelRoutes, ledger.ChannelErased)
 	callers := cache.NewCallers(recognize.NewDatabase(s.db.Pool), s.redis, s.listener.Current)
 	calls := cache.NewCalls(s.redis)
 	s.book = contacts.NewBook(s.db.Pool, callers)
-	s.recorder = ledger.NewRecorder(s.db.Pool, callers, s.log)
+	s.recorder = ledger.NewRecorder(s.db.Pool, callers, secret, s.log)
 	tools := &agent.Tools{Book: s.book, Recorder: s.recorder, Marks: calls, Log: s.log}
 	s.voice = voice.New(voice.Config{
 		PublicURL: publicURL, Secret: secret, Lines: s.lines, Calls: calls, Recorder: s.recorder, Metrics: s.metrics, Log: s.log,
@@ -122,7 +123,7 @@ func (s *sidecar) start(ctx context.Context) error {
 		Tools:       tools,
 		WriteBudget: s.config.WriteBudget,
 	})
-	s.listen(callers)
+	s.listen(callers, calls)
 	store := org.NewStore(s.db.Pool)
 	s.serve(&api.API{Keys: store, Decisions: calls, Orgs: store, Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Tools: tools,
 		ImportLimits: importLimits(s.config), Log: s.log})
@@ -130,7 +131,7 @@ func (s *sidecar) start(ctx context.Context) error {
 }
 
 // listen follows what other programs change in Postgres.
-func (s *sidecar) listen(callers *cache.Callers) {
+func (s *sidecar) listen(callers *cache.Callers, calls *cache.Calls) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	reload := func(running context.Context) {
@@ -143,15 +144,35 @@ func (s *sidecar) listen(callers *cache.Callers) {
 	s.listener.Connected = func(ctx context.Context) {
 		callers.Connected(ctx)
 		reload(ctx)
+		s.forgetErased(ctx, calls)
 	}
 	s.listener.Notified = func(ctx context.Context, channel, payload string) {
-		if channel == channelRoutes {
+		switch channel {
+		case channelRoutes:
 			reload(ctx)
-			return
+		case ledger.ChannelErased:
+			if id, sids, found := strings.Cut(payload, " "); found {
+				calls.Forget(ctx, org.ID(id), strings.Fields(sids)...)
+			}
+		default:
+			callers.Notified(ctx, payload)
 		}
-		callers.Notified(ctx, payload)
 	}
 	s.background.Go(func() { s.listener.Run(ctx) })
+}
+
+// forgetErased forgets what was decided about callers who were erased while nothing was heard.
+func (s *sidecar) forgetErased(ctx context.Context, calls *cache.Calls) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	erased, err := ledger.Erased(ctx, s.db.Pool, time.Now().Add(-2*cache.CallLife))
+	if err != nil {
+		s.log.Warn("calls of erased people could not be asked for; their traces stay for some hours", "error", err)
+		return
+	}
+	for _, c := range erased {
+		calls.Forget(ctx, c.OrgID, c.SID)
+	}
 }
 
 // serve starts both HTTP servers.

@@ -66,7 +66,7 @@ func open(t *testing.T) *office {
 
 // recorder writes what tools keep with a call.
 func (o *office) recorder(t *testing.T) *ledger.Recorder {
-	r := ledger.NewRecorder(o.pool, contacts.NoFence{}, slog.New(slog.DiscardHandler))
+	r := ledger.NewRecorder(o.pool, contacts.NoFence{}, nil, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() {
 		if err := r.Close(context.Background()); err != nil {
 			t.Error(err)

@@ -25,28 +25,35 @@ import (
 // Rows are written in one order, events before contacts before interactions and each by their key,
 // so that two recorders with events of the same calls wait for each other and never deadlock.
 //
+// Of whoever was erased, what is late is kept without saying who it was, and makes nobody a contact:
+// events of a call that began before the erasure, by the hash of the number, and all those of an
+// interaction that was erased itself.
+//
 // The result announces those whose history has changed though no event of the batch raised a fence
-// for them: a call's beginning raises none, and may come after its end.
+// for them: a call's beginning raises none, and may come after its end; and the history of somebody
+// with several numbers is the same under each.
 const applySQL = `
 WITH input AS (
 	SELECT * FROM unnest($1::text[]::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
 		$9::text[], $10::text[]::uuid[], $11::text[]::uuid[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::int[],
 		$16::bool[], $17::bool[], $18::text[], $19::text[], $20::text[]::jsonb[], $21::text[]::jsonb[], $22::timestamptz[],
-		$23::text[], $24::text[]::jsonb[], $25::bool[])
+		$23::text[], $24::text[]::jsonb[], $25::bool[], $26::bytea[])
 	AS t (org_id, sid, event, at, kind, direction, from_address, to_address, party, agent_id, contact_id, state,
 		started_at, ended_at, duration_s, untrusted, disowned, reason, summary, recognition, detail, arrived_at,
-		session_id, lines, fenced)
+		session_id, lines, fenced, person)
 ), fresh AS (
 	INSERT INTO interaction_events (org_id, sid, event, at)
 	SELECT org_id, sid, event, at FROM input ORDER BY org_id, sid, event
 	ON CONFLICT DO NOTHING RETURNING org_id, sid, event
 ), live AS (
-	SELECT * FROM input WHERE ((org_id, sid, event) IN (SELECT org_id, sid, event FROM fresh)) IS TRUE -- hashed, for the same reason
+	SELECT *, EXISTS (SELECT FROM erased_people e WHERE e.org_id = input.org_id AND e.person = input.person AND e.erased_at >= input.started_at)
+		OR EXISTS (SELECT FROM interactions i WHERE i.org_id = input.org_id AND i.sid = input.sid AND i.erased_at IS NOT NULL) AS forgotten
+	FROM input WHERE ((org_id, sid, event) IN (SELECT org_id, sid, event FROM fresh)) IS TRUE -- hashed, for the same reason
 ), arrivals AS (
-	SELECT org_id, party AS phone, max(arrived_at) AS at FROM live WHERE arrived_at IS NOT NULL GROUP BY org_id, party
+	SELECT org_id, party AS phone, max(arrived_at) AS at FROM live WHERE arrived_at IS NOT NULL AND NOT forgotten GROUP BY org_id, party
 ), ` + contacts.AutoFillSQL + `, said AS (
 	INSERT INTO transcripts (org_id, sid, session_id, lines)
-	SELECT org_id, sid, session_id, lines FROM live WHERE session_id IS NOT NULL
+	SELECT org_id, sid, session_id, lines FROM live WHERE session_id IS NOT NULL AND NOT forgotten
 	ON CONFLICT DO NOTHING
 ), known AS (
 	-- A map, since the planner takes a batch for ten rows and would join it to people row by row.
@@ -61,17 +68,21 @@ WITH input AS (
 		max(at) FILTER (WHERE summary <> '') AS summary_at,
 		(array_agg(recognition) FILTER (WHERE recognition IS NOT NULL))[1] AS recognition,
 		jsonb_object_agg(event, detail) FILTER (WHERE detail IS NOT NULL) AS details,
-		bool_or(arrived_at IS NOT NULL) AS arrived
+		bool_or(arrived_at IS NOT NULL) AS arrived, bool_or(forgotten) AS forgotten
 	FROM live GROUP BY org_id, sid
 ), written AS (
 	INSERT INTO interactions AS held (org_id, sid, kind, direction, from_address, to_address, party, contact_id, agent_id, status, state_rank,
-		started_at, ended_at, duration_s, trusted, disowned, reason, summary, summary_at, recognition, details)
-	SELECT m.org_id, m.sid, m.kind, m.direction, m.from_address, m.to_address, m.party,
-		coalesce(m.contact_id, CASE WHEN m.arrived THEN (known.ids ->> (m.org_id || m.party))::uuid END), m.agent_id,
+		started_at, ended_at, duration_s, trusted, disowned, reason, summary, summary_at, recognition, details, erased_at)
+	SELECT m.org_id, m.sid, m.kind, m.direction,
+		CASE WHEN m.forgotten AND m.direction = 'inbound' THEN '' ELSE m.from_address END,
+		CASE WHEN m.forgotten AND m.direction = 'outbound' THEN '' ELSE m.to_address END,
+		CASE WHEN NOT m.forgotten THEN m.party END,
+		CASE WHEN NOT m.forgotten THEN coalesce(m.contact_id, CASE WHEN m.arrived THEN (known.ids ->> (m.org_id || m.party))::uuid END) END, m.agent_id,
 		substr(m.state, 4), left(m.state, 2)::smallint, m.started_at, m.ended_at, m.duration_s, NOT m.untrusted, m.disowned, m.reason,
-		CASE WHEN m.summary_at IS NULL THEN ''
+		CASE WHEN m.summary_at IS NULL OR m.forgotten THEN ''
 			ELSE (SELECT max(l.summary) FROM live l WHERE l.org_id = m.org_id AND l.sid = m.sid AND l.at = m.summary_at) END,
-		m.summary_at, m.recognition, coalesce(m.details, '{}')
+		m.summary_at, CASE WHEN NOT m.forgotten THEN m.recognition END, CASE WHEN m.forgotten THEN '{}' ELSE coalesce(m.details, '{}') END,
+		CASE WHEN m.forgotten THEN now() END
 	FROM merged m, known
 	ORDER BY m.org_id, m.sid
 	ON CONFLICT (org_id, sid) DO UPDATE SET
@@ -96,18 +107,22 @@ WITH input AS (
 		summary_at = greatest(held.summary_at, excluded.summary_at),
 		recognition = coalesce(held.recognition, excluded.recognition),
 		details = held.details || excluded.details
-	RETURNING org_id, party, ended_at
+	RETURNING org_id, party, contact_id, ended_at
 )
-SELECT ringside_announce(org_id, array_agg(DISTINCT party)) FROM written
-WHERE ended_at IS NOT NULL AND party IS NOT NULL AND (org_id, party) NOT IN (SELECT org_id, party FROM input WHERE fenced)
-GROUP BY org_id`
+SELECT ringside_announce(org_id, array_agg(DISTINCT number)) FROM (
+	SELECT org_id, party AS number FROM written
+	WHERE ended_at IS NOT NULL AND party IS NOT NULL AND (org_id, party) NOT IN (SELECT org_id, party FROM input WHERE fenced)
+	UNION ALL
+	SELECT w.org_id, number FROM written w JOIN contacts c ON c.id = w.contact_id AND c.other_phones <> '{}', unnest(c.phone || c.other_phones) number
+	WHERE w.ended_at IS NOT NULL
+) changed GROUP BY org_id`
 
 // planOnceSQL makes Postgres keep its plan of applySQL. Left alone it plans anew for each length of
 // the arrays, which takes longer than a small batch itself.
 const planOnceSQL = `SELECT set_config('plan_cache_mode', 'force_generic_plan', true)`
 
 // apply writes a batch in one transaction and one round trip. The fence goes up before.
-func apply(ctx context.Context, pool *pgxpool.Pool, fence contacts.Fence, batch []*Event) error {
+func apply(ctx context.Context, pool *pgxpool.Pool, fence contacts.Fence, key contacts.ErasureKey, batch []*Event) error {
 	shared := raise(ctx, fence, batch)
 	began := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, postgres.FencedCommit)
@@ -116,7 +131,7 @@ func apply(ctx context.Context, pool *pgxpool.Pool, fence contacts.Fence, batch 
 	var statements pgx.Batch
 	statements.Queue(postgres.FencedSQL, postgres.OnOff(shared))
 	statements.Queue(planOnceSQL)
-	statements.Queue(applySQL, columns(distinct(batch))...)
+	statements.Queue(applySQL, columns(distinct(batch), key)...)
 	err := pool.SendBatch(bounded, &statements).Close()
 	if err != nil || time.Since(began) > postgres.FencedCommit {
 		raise(context.WithoutCancel(ctx), fence, batch) // it may have been committed, or may yet be

@@ -31,13 +31,13 @@ func BenchmarkRecord(b *testing.B) {
 	}
 	for _, waiters := range []int{1, 32, 64} {
 		b.Run(fmt.Sprintf("recorder/waiters=%d", waiters), func(b *testing.B) {
-			r := ledger.NewRecorder(p.pool, contacts.NoFence{}, slog.New(slog.DiscardHandler))
+			r := ledger.NewRecorder(p.pool, contacts.NoFence{}, nil, slog.New(slog.DiscardHandler))
 			defer closeRecorder(b, r)
 			measure(b, waiters, func() error { return r.Record(context.Background(), next()) })
 		})
 		b.Run(fmt.Sprintf("transaction_each/waiters=%d", waiters), func(b *testing.B) {
 			measure(b, waiters, func() error {
-				return ledger.Apply(context.Background(), p.pool, contacts.NoFence{}, []*ledger.Event{next()})
+				return ledger.Apply(context.Background(), p.pool, contacts.NoFence{}, nil, []*ledger.Event{next()})
 			})
 		})
 	}

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"ringside/contacts"
 )
 
 // columns turns events into the arrays that applySQL unnests, one an argument.
-func columns(events []*Event) []any {
+func columns(events []*Event, key contacts.ErasureKey) []any {
 	return []any{
 		column(events, func(e *Event) string { return string(e.OrgID) }),
 		column(events, func(e *Event) string { return e.SID }),
@@ -35,6 +37,7 @@ func columns(events []*Event) []any {
 		column(events, (*Event).session),
 		column(events, (*Event).lines),
 		column(events, (*Event).changesHistory),
+		column(events, func(e *Event) []byte { return key.Person(e.OrgID, e.Party) }),
 	}
 }
 

@@ -41,7 +41,7 @@ func TestRule17_TheFenceGoesUpForWhoseHistoryChanges(t *testing.T) {
 	}
 	for _, test := range tests {
 		var f fence
-		if err := ledger.Apply(t.Context(), pool, &f, []*ledger.Event{p.inbound("CA1", test.name, test.change)}); err != nil {
+		if err := ledger.Apply(t.Context(), pool, &f, nil, []*ledger.Event{p.inbound("CA1", test.name, test.change)}); err != nil {
 			t.Fatal(err)
 		}
 		want := map[org.ID][]phone.Number{p.org.ID: {alex}}
@@ -63,7 +63,7 @@ func TestRule17_TheFenceGoesUpAgainWhenTheOutcomeIsUnknown(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	var f fence
-	err := ledger.Apply(ctx, pool, &f, []*ledger.Event{p.ended("CA1", 60)})
+	err := ledger.Apply(ctx, pool, &f, nil, []*ledger.Event{p.ended("CA1", 60)})
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("error %v, want the deadline", err)
 	}
@@ -130,7 +130,7 @@ func TestRule17_WhoeverIsNotFencedIsAnnounced(t *testing.T) {
 			p.apply(t, test.before(p)...)
 		}
 		conn := listen(t, pool.Config().ConnConfig)
-		if err := ledger.Apply(t.Context(), pool, test.fence, test.batch(p)); err != nil {
+		if err := ledger.Apply(t.Context(), pool, test.fence, nil, test.batch(p)); err != nil {
 			t.Fatal(err)
 		}
 		got := announced(t, conn)

@@ -70,7 +70,7 @@ func TestRule15_EveryPermutationEndsInTheSameRows(t *testing.T) {
 // write applies batches one after the other.
 func (p place) write(batches [][]*ledger.Event) error {
 	for _, batch := range batches {
-		if err := ledger.Apply(context.Background(), p.pool, contacts.NoFence{}, batch); err != nil {
+		if err := ledger.Apply(context.Background(), p.pool, contacts.NoFence{}, nil, batch); err != nil {
 			return err
 		}
 	}
@@ -79,7 +79,7 @@ func (p place) write(batches [][]*ledger.Event) error {
 
 // record sends events through a recorder of its own. Every other event is waited for.
 func (p place) record(events []*ledger.Event) error {
-	r := ledger.NewRecorder(p.pool, contacts.NoFence{}, slog.New(slog.DiscardHandler))
+	r := ledger.NewRecorder(p.pool, contacts.NoFence{}, nil, slog.New(slog.DiscardHandler))
 	awaited := func(e *ledger.Event) error { return r.Record(context.Background(), e) }
 	var waitFor []*ledger.Event
 	for i, e := range events {

@@ -139,7 +139,7 @@ func TestRecorderCloseWaitsForPostgresAsLongAsItMay(t *testing.T) {
 	server := pgtest.Stoppable(t)
 	pool := openOwn(t, server)
 	p := newPlace(t, pool)
-	r := ledger.NewRecorder(pool, contacts.NoFence{}, slog.New(slog.DiscardHandler))
+	r := ledger.NewRecorder(pool, contacts.NoFence{}, nil, slog.New(slog.DiscardHandler))
 	server.Stop()
 	const n = 2*ledger.MaxBatch + 1
 	for _, e := range p.calls(n) {

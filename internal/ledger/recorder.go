@@ -31,6 +31,7 @@ const (
 type Recorder struct {
 	pool  *pgxpool.Pool
 	fence contacts.Fence
+	key   contacts.ErasureKey
 	log   *slog.Logger
 
 	// alive ends when nobody waits for Close any longer: what is not written then never will be.
@@ -49,8 +50,9 @@ type Recorder struct {
 }
 
 // NewRecorder returns a recorder and starts its writer; [Recorder.Close] ends it.
-func NewRecorder(pool *pgxpool.Pool, fence contacts.Fence, log *slog.Logger) *Recorder {
-	r := &Recorder{pool: pool, fence: fence, log: log, wake: make(chan struct{}, 1), done: make(chan struct{})}
+// By key it knows erased people again; without one it knows nobody.
+func NewRecorder(pool *pgxpool.Pool, fence contacts.Fence, key contacts.ErasureKey, log *slog.Logger) *Recorder {
+	r := &Recorder{pool: pool, fence: fence, key: key, log: log, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	r.alive, r.giveUp = context.WithCancel(context.Background())
 	go r.run()
 	return r
@@ -238,7 +240,7 @@ func (r *Recorder) try(batch []*pending) error {
 	for i, p := range batch {
 		events[i] = p.event
 	}
-	return apply(r.alive, r.pool, r.fence, events)
+	return apply(r.alive, r.pool, r.fence, r.key, events)
 }
 
 func (r *Recorder) drop(batch []*pending, err error) {

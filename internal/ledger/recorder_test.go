@@ -139,7 +139,7 @@ func TestRecorderBoundsWhatWaitsInBytes(t *testing.T) {
 func newStuckRecorder(t *testing.T, pool *pgxpool.Pool) *ledger.Recorder {
 	t.Helper()
 	release := hold(t, pool)
-	r := ledger.NewRecorder(pool, contacts.NoFence{}, slog.New(slog.DiscardHandler))
+	r := ledger.NewRecorder(pool, contacts.NoFence{}, nil, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() {
 		now, cancel := context.WithCancel(context.Background())
 		cancel()
@@ -261,7 +261,7 @@ func TestRecorderCloseWritesWhatWaits(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)
 	p := newPlace(t, pool)
-	r := ledger.NewRecorder(pool, contacts.NoFence{}, slog.New(slog.DiscardHandler))
+	r := ledger.NewRecorder(pool, contacts.NoFence{}, nil, slog.New(slog.DiscardHandler))
 	release := hold(t, pool)
 	const n = 3*ledger.MaxBatch + 7
 	events := p.calls(n)
@@ -294,7 +294,7 @@ func TestRecorderCloseGivesUpInTime(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)
 	p := newPlace(t, pool)
-	r := ledger.NewRecorder(pool, contacts.NoFence{}, slog.New(slog.DiscardHandler))
+	r := ledger.NewRecorder(pool, contacts.NoFence{}, nil, slog.New(slog.DiscardHandler))
 	release := hold(t, pool)
 	const n = 2 * ledger.MaxBatch
 	for _, e := range p.calls(n) {

@@ -102,7 +102,7 @@ func (p place) addCampaignPerson(tb failer, campaign string, n phone.Number, nam
 // apply writes events in one transaction.
 func (p place) apply(tb failer, events ...*ledger.Event) {
 	tb.Helper()
-	if err := ledger.Apply(context.Background(), p.pool, contacts.NoFence{}, events); err != nil {
+	if err := ledger.Apply(context.Background(), p.pool, contacts.NoFence{}, nil, events); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -199,7 +199,7 @@ func exec(tb failer, pool *pgxpool.Pool, sql string, args ...any) {
 // newRecorder returns a recorder that is closed, with time enough, when the test ends.
 func newRecorder(tb testing.TB, pool *pgxpool.Pool) *ledger.Recorder {
 	tb.Helper()
-	r := ledger.NewRecorder(pool, contacts.NoFence{}, slog.New(slog.DiscardHandler))
+	r := ledger.NewRecorder(pool, contacts.NoFence{}, nil, slog.New(slog.DiscardHandler))
 	tb.Cleanup(func() { closeRecorder(tb, r) })
 	return r
 }
