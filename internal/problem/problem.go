@@ -10,7 +10,10 @@ package problem
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
+	"time"
 )
 
 // Code names a kind of problem. Codes are part of the API: they never change their meaning.
@@ -18,31 +21,35 @@ type Code string
 
 // The codes in use. Each has one HTTP status, in [Code.Status].
 const (
-	CodeInvalid             Code = "invalid"
-	CodeUnauthorized        Code = "unauthorized"
-	CodeForbidden           Code = "forbidden"
-	CodeNotFound            Code = "not_found"
-	CodeConflict            Code = "conflict"
-	CodeDuplicatePhone      Code = "duplicate_phone"
-	CodeContactLimitReached Code = "contact_limit_reached"
-	CodeTooLarge            Code = "too_large"
-	CodeMediaType           Code = "unsupported_media_type"
-	CodeUnavailable         Code = "unavailable"
-	CodeInternal            Code = "internal"
+	CodeInvalid              Code = "invalid"
+	CodeUnauthorized         Code = "unauthorized"
+	CodeForbidden            Code = "forbidden"
+	CodeNotFound             Code = "not_found"
+	CodeConflict             Code = "conflict"
+	CodeDuplicatePhone       Code = "duplicate_phone"
+	CodeContactLimitReached  Code = "contact_limit_reached"
+	CodeTooLarge             Code = "too_large"
+	CodeMediaType            Code = "unsupported_media_type"
+	CodeIdempotencyKeyReused Code = "idempotency_key_reused"
+	CodeRateLimited          Code = "rate_limited"
+	CodeUnavailable          Code = "unavailable"
+	CodeInternal             Code = "internal"
 )
 
 var statuses = map[Code]int{
-	CodeInvalid:             http.StatusUnprocessableEntity,
-	CodeUnauthorized:        http.StatusUnauthorized,
-	CodeForbidden:           http.StatusForbidden,
-	CodeNotFound:            http.StatusNotFound,
-	CodeConflict:            http.StatusConflict,
-	CodeDuplicatePhone:      http.StatusConflict,
-	CodeContactLimitReached: http.StatusPaymentRequired,
-	CodeTooLarge:            http.StatusRequestEntityTooLarge,
-	CodeMediaType:           http.StatusUnsupportedMediaType,
-	CodeUnavailable:         http.StatusServiceUnavailable,
-	CodeInternal:            http.StatusInternalServerError,
+	CodeInvalid:              http.StatusUnprocessableEntity,
+	CodeUnauthorized:         http.StatusUnauthorized,
+	CodeForbidden:            http.StatusForbidden,
+	CodeNotFound:             http.StatusNotFound,
+	CodeConflict:             http.StatusConflict,
+	CodeDuplicatePhone:       http.StatusConflict,
+	CodeContactLimitReached:  http.StatusPaymentRequired,
+	CodeTooLarge:             http.StatusRequestEntityTooLarge,
+	CodeMediaType:            http.StatusUnsupportedMediaType,
+	CodeIdempotencyKeyReused: http.StatusUnprocessableEntity,
+	CodeRateLimited:          http.StatusTooManyRequests,
+	CodeUnavailable:          http.StatusServiceUnavailable,
+	CodeInternal:             http.StatusInternalServerError,
 }
 
 // Status returns the HTTP status that a problem with this code is answered with.
@@ -53,6 +60,9 @@ func (c Code) Status() int {
 	return http.StatusInternalServerError
 }
 
+// Codes returns all codes, sorted.
+func Codes() []Code { return slices.Sorted(maps.Keys(statuses)) }
+
 // Error is a problem that is safe to show: to an API client, on the command line, to an agent.
 type Error struct {
 	Code   Code
@@ -60,6 +70,8 @@ type Error struct {
 	Field  string // the input field at fault, or ""
 	// ID names the row that stands in the way, such as the contact that already has a phone.
 	ID string
+	// RetryAfter is how long to wait before the same may succeed; 0 where waiting alone does not help.
+	RetryAfter time.Duration
 }
 
 // Error returns the sentence for people, with the field in front where one is at fault.

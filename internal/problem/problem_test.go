@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -86,20 +89,42 @@ func TestWriteUnauthorizedNamesTheScheme(t *testing.T) {
 	}
 }
 
+// RFC 9110, section 10.2.3: whole seconds. They are never fewer than asked for.
+func TestWriteRetryAfter(t *testing.T) {
+	t.Parallel()
+	for wait, want := range map[time.Duration]string{0: "", time.Millisecond: "1", time.Second: "1", 1001 * time.Millisecond: "2", time.Minute: "60"} {
+		p := problem.New(problem.CodeRateLimited, "Wait.")
+		p.RetryAfter = wait
+		w := httptest.NewRecorder()
+		problem.Write(w, p)
+		if got := w.Result().Header.Get("Retry-After"); got != want || w.Code != http.StatusTooManyRequests {
+			t.Errorf("after %s: status %d, Retry-After %q, want %q", wait, w.Code, got, want)
+		}
+	}
+}
+
 func TestCodesHaveTheirStatus(t *testing.T) {
 	t.Parallel()
-	for code, want := range map[problem.Code]int{
-		problem.CodeInvalid:             http.StatusUnprocessableEntity,
-		problem.CodeUnauthorized:        http.StatusUnauthorized,
-		problem.CodeForbidden:           http.StatusForbidden,
-		problem.CodeNotFound:            http.StatusNotFound,
-		problem.CodeConflict:            http.StatusConflict,
-		problem.CodeDuplicatePhone:      http.StatusConflict,
-		problem.CodeContactLimitReached: http.StatusPaymentRequired,
-		problem.CodeUnavailable:         http.StatusServiceUnavailable,
-		problem.CodeInternal:            http.StatusInternalServerError,
-		"a code of tomorrow":            http.StatusInternalServerError,
-	} {
+	statuses := map[problem.Code]int{
+		problem.CodeInvalid:              http.StatusUnprocessableEntity,
+		problem.CodeUnauthorized:         http.StatusUnauthorized,
+		problem.CodeForbidden:            http.StatusForbidden,
+		problem.CodeNotFound:             http.StatusNotFound,
+		problem.CodeConflict:             http.StatusConflict,
+		problem.CodeDuplicatePhone:       http.StatusConflict,
+		problem.CodeContactLimitReached:  http.StatusPaymentRequired,
+		problem.CodeTooLarge:             http.StatusRequestEntityTooLarge,
+		problem.CodeMediaType:            http.StatusUnsupportedMediaType,
+		problem.CodeIdempotencyKeyReused: http.StatusUnprocessableEntity,
+		problem.CodeRateLimited:          http.StatusTooManyRequests,
+		problem.CodeUnavailable:          http.StatusServiceUnavailable,
+		problem.CodeInternal:             http.StatusInternalServerError,
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(statuses)), problem.Codes()); diff != "" {
+		t.Errorf("Codes (-want, +got):\n%s", diff)
+	}
+	statuses["a code of tomorrow"] = http.StatusInternalServerError
+	for code, want := range statuses {
 		if got := code.Status(); got != want {
 			t.Errorf("%s: status %d, want %d", code, got, want)
 		}
