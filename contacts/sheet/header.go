@@ -2,6 +2,7 @@ package sheet
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -29,6 +30,21 @@ const (
 // Fields returns all fields a column may have, for people to choose from.
 func Fields() []Field {
 	return []Field{FieldName, FieldFirstName, FieldLastName, FieldPhone, FieldEmail, FieldTags, FieldNotes}
+}
+
+// ChooseColumns reads what people say of columns: the name of a field, or - for one to leave out.
+func ChooseColumns(given map[string]string) (map[string]Field, error) {
+	chosen := make(map[string]Field, len(given))
+	for _, name := range slices.Sorted(maps.Keys(given)) { // so that of several problems the same is told each time
+		field := Field(given[name])
+		if field == "-" {
+			field = FieldNone
+		} else if !slices.Contains(Fields(), field) {
+			return nil, problem.Invalid("columns", "The column %q cannot be %q: there is no such field. A column is one of %s, or - to leave it out.", shorten(name), shorten(string(field)), fieldList())
+		}
+		chosen[name] = field
+	}
+	return chosen, nil
 }
 
 // Column is a column of a file.
