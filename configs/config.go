@@ -39,6 +39,8 @@ type Config struct {
 	DrainTimeout      time.Duration `env:"RINGSIDE_DRAIN_TIMEOUT" envDefault:"60s"`
 	ImportBytes       int64         `env:"RINGSIDE_IMPORT_BYTES" envDefault:"268435456"`
 	ImportRows        int           `env:"RINGSIDE_IMPORT_ROWS" envDefault:"1000000"`
+	APIRate           float64       `env:"RINGSIDE_API_RATE" envDefault:"50"`
+	APIBurst          int           `env:"RINGSIDE_API_BURST" envDefault:"100"`
 	LogLevel          slog.Level    `env:"RINGSIDE_LOG_LEVEL" envDefault:"info"`
 	LogFormat         string        `env:"RINGSIDE_LOG_FORMAT" envDefault:"text"`
 }
@@ -93,6 +95,8 @@ func wanted(t reflect.Type) string {
 		return "a duration: write it like 150ms, 2s or 5m"
 	case reflect.TypeFor[slog.Level]():
 		return "a log level: debug, info, warn or error"
+	case reflect.TypeFor[float64]():
+		return "a number"
 	}
 	return "a " + t.String()
 }
@@ -124,6 +128,12 @@ func (c *Config) check() (mistakes []error) {
 	}
 	if c.ImportBytes < 1 || c.ImportRows < 1 {
 		mistake("RINGSIDE_IMPORT_BYTES=%d and RINGSIDE_IMPORT_ROWS=%d must be at least 1", c.ImportBytes, c.ImportRows)
+	}
+	if !(c.APIRate >= 0 && c.APIRate <= 1e6) { // NaN is neither
+		mistake("RINGSIDE_API_RATE=%g is out of range: 0 (no limit) to 1000000 requests a second", c.APIRate)
+	}
+	if c.APIBurst < 1 {
+		mistake("RINGSIDE_API_BURST=%d must be at least 1; RINGSIDE_API_RATE=0 sets no limit", c.APIBurst)
 	}
 	if c.SecretKey != "" && len(c.SecretKey) < 16 {
 		mistake("RINGSIDE_SECRET_KEY is shorter than 16 characters; make one with `openssl rand -hex 32`")

@@ -18,6 +18,7 @@ import (
 	"ringside/contacts"
 	"ringside/internal/agent"
 	"ringside/internal/api"
+	"ringside/internal/idempotency"
 	"ringside/internal/ledger"
 	"ringside/internal/metrics"
 	"ringside/internal/org"
@@ -126,7 +127,8 @@ func (s *sidecar) start(ctx context.Context) error {
 	s.listen(callers, calls)
 	store := org.NewStore(s.db.Pool)
 	s.serve(&api.API{Keys: store, Decisions: calls, Orgs: store, Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Tools: tools,
-		ImportLimits: importLimits(s.config), Log: s.log})
+		Answers: idempotency.NewStore(s.db.Pool), ImportLimits: importLimits(s.config), Log: s.log,
+		Rate: api.Rate{PerSecond: s.config.APIRate, Burst: s.config.APIBurst}})
 	return nil
 }
 

@@ -19,6 +19,7 @@ import (
 	"ringside/contacts"
 	"ringside/internal/agent"
 	"ringside/internal/api"
+	"ringside/internal/idempotency"
 	"ringside/internal/ledger"
 	"ringside/internal/org"
 	"ringside/internal/postgres/pgtest"
@@ -35,6 +36,7 @@ const (
 type office struct {
 	pool       *pgxpool.Pool
 	url        string
+	client     *http.Client // which holds every answer to the document
 	log        *strings.Builder
 	key, other string
 }
@@ -45,19 +47,20 @@ func open(t *testing.T) *office {
 	store, calls := org.NewStore(o.pool), cache.NewCalls(nil)
 	mux := http.NewServeMux()
 	(&api.API{Keys: store, Decisions: calls, Orgs: store, Book: contacts.NewBook(o.pool, contacts.NoFence{}), Ledger: ledger.NewReader(o.pool),
-		Tools: &agent.Tools{Book: contacts.NewBook(o.pool, contacts.NoFence{}), Recorder: o.recorder(t), Marks: calls, Log: slog.New(slog.DiscardHandler)},
-		Log:   slog.New(slog.NewTextHandler(o.log, nil))}).Register(mux)
+		Answers: idempotency.NewStore(o.pool),
+		Tools:   &agent.Tools{Book: contacts.NewBook(o.pool, contacts.NoFence{}), Recorder: o.recorder(t), Marks: calls, Log: slog.New(slog.DiscardHandler)},
+		Log:     slog.New(slog.NewTextHandler(o.log, nil))}).Register(mux)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	o.url = server.URL
+	o.url, o.client = server.URL, &http.Client{Transport: &documented{t: t, document: loadDocument(t)}}
 
 	acme, key := o.orgWithKey(t, store, "Acme")
 	_, o.other = o.orgWithKey(t, store, "Umbrella")
 	o.key = key
 	calls.Claim(t.Context(), &recognize.Decision{CallSID: running, OrgID: acme, Trusted: true, At: time.Now(),
-		Trace: recognize.Trace{CallSID: running, Rule: recognize.RuleContactName, Told: []string{"name"}}})
+		Trace: recognize.Trace{CallSID: running, Rule: recognize.RuleContactName, Steps: []recognize.Step{}, Told: []string{"name"}}})
 	_, err := o.pool.Exec(t.Context(), `INSERT INTO interactions (org_id, sid, kind, direction, from_address, to_address, status, state_rank, started_at, recognition)
-		VALUES ($1::text::uuid, $2, 'call', 'inbound', '+14155551200', '+12125550199', 'completed', 14, now(), '{"rule": "unknown_number"}')`, acme, older)
+		VALUES ($1::text::uuid, $2, 'call', 'inbound', '+14155551200', '+12125550199', 'completed', 14, now(), '{"rule": "unknown_number", "steps": [], "told": []}')`, acme, older)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +110,7 @@ func (o *office) send(t *testing.T, method, path, authorization, content string)
 	if authorization != "" {
 		request.Header.Set("Authorization", authorization)
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := o.client.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,37 +3,87 @@ package api
 import (
 	"net/http"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"ringside/contacts"
 	"ringside/internal/org"
+	"ringside/internal/problem"
 )
 
-// contactRoutes are the address book.
-func (a *API) contactRoutes(mux *http.ServeMux) {
-	mux.Handle("GET /v1/contacts", a.handle("read", a.searchContacts))
-	mux.Handle("POST /v1/contacts", a.handle("write", a.addContact))
-	mux.Handle("GET /v1/contacts/{id}", a.handle("read", a.contact))
-	mux.Handle("PATCH /v1/contacts/{id}", a.handle("write", a.changeContact))
-	mux.Handle("DELETE /v1/contacts/{id}", a.handle("write", a.archiveContact))
-	mux.Handle("POST /v1/contacts/{id}/restore", a.handle("write", a.restoreContact))
-	mux.Handle("GET /v1/usage", a.handle("read", a.usage))
+// contactOperations are the address book.
+func (a *API) contactOperations() []operation {
+	const subject = "Contacts"
+	id := []parameter{idInPath("The contact's id.")}
+	return []operation{
+		{
+			name: "searchContacts", method: "GET", path: "/v1/contacts", scope: "read", subject: subject,
+			summary:    "Search the address book, a page at a time",
+			parameters: append(contactSearch(), page(contacts.MaxPage, contacts.DefaultPage)...),
+			does:       asking(a.searchContacts),
+		},
+		{
+			name: "addContact", method: "POST", path: "/v1/contacts", scope: "write", subject: subject,
+			summary:  "Add a contact",
+			details:  "The phone is given as people write it, and read with the organisation's country.",
+			problems: []problem.Code{problem.CodeDuplicatePhone, problem.CodeContactLimitReached},
+			does:     creating(a.addContact),
+		},
+		{
+			name: "getContact", method: "GET", path: "/v1/contacts/{id}", scope: "read", subject: subject,
+			summary: "A contact, active or archived", parameters: id,
+			does: asking(a.contact),
+		},
+		{
+			name: "changeContact", method: "PATCH", path: "/v1/contacts/{id}", scope: "write", subject: subject,
+			summary:    "Change what is sent of a contact, on a person's behalf",
+			details:    "Nothing overwrites a person's value afterwards. An empty text or list takes away; null is the same as leaving out.",
+			parameters: id,
+			problems:   []problem.Code{problem.CodeDuplicatePhone, problem.CodeConflict},
+			does:       taking(a.changeContact),
+		},
+		{
+			name: "archiveContact", method: "DELETE", path: "/v1/contacts/{id}", scope: "write", subject: subject,
+			summary: "Archive a contact", details: "Nothing is lost, and the phone is free for another contact.", parameters: id,
+			does: doing(a.archiveContact),
+		},
+		{
+			name: "restoreContact", method: "POST", path: "/v1/contacts/{id}/restore", scope: "write", subject: subject,
+			summary: "Bring an archived contact back", details: "It counts against the plan as an added one does.", parameters: id,
+			problems: []problem.Code{problem.CodeDuplicatePhone, problem.CodeContactLimitReached},
+			does:     asking(a.restoreContact),
+		},
+		{
+			name: "getUsage", method: "GET", path: "/v1/usage", scope: "read", subject: subject,
+			summary: "How much of the plan's contacts is used",
+			does:    asking(a.usage),
+		},
+	}
+}
+
+// contactSearch are the parameters that say whom a search finds, and in which order.
+func contactSearch() []parameter {
+	return []parameter{
+		{name: "q", description: "Part of a name, an e-mail address or a phone in any format, without regard to case and accents."},
+		{name: "tag", description: "A tag that the contacts have, without regard to case."},
+		{name: "source", description: "What made the contacts.", schema: sources()},
+		{name: "archived", description: "Finds the archived contacts in place of the active ones.", schema: &huma.Schema{Type: "boolean", Default: false}},
+		{name: "sort", description: "The order.", schema: withDefault(oneOf(contacts.SortName, contacts.SortLastContacted, contacts.SortCreated), contacts.SortName)},
+	}
 }
 
 // searchContacts answers GET /v1/contacts.
-func (a *API) searchContacts(r *http.Request, key org.Key) (any, error) {
-	q, err := contactQuery(r, "q", "tag", "source", "archived", "sort", "limit", "cursor")
+func (a *API) searchContacts(r *http.Request, key org.Key) (contacts.Page, error) {
+	q, err := contactQuery(r)
 	if err != nil {
-		return nil, err
+		return contacts.Page{}, err
 	}
 	return a.Book.Search(r.Context(), key.OrgID, q)
 }
 
 // contactQuery reads a search from the parameters of a request.
-func contactQuery(r *http.Request, parameters ...string) (contacts.Query, error) {
-	values, err := query(r, parameters...)
-	if err != nil {
-		return contacts.Query{}, err
-	}
-	q := contacts.Query{Text: values.Get("q"), Tag: values.Get("tag"), Source: contacts.Source(values.Get("source")),
+func contactQuery(r *http.Request) (q contacts.Query, err error) {
+	values := query(r)
+	q = contacts.Query{Text: values.Get("q"), Tag: values.Get("tag"), Source: contacts.Source(values.Get("source")),
 		Sort: contacts.Sort(values.Get("sort")), Cursor: values.Get("cursor")}
 	if q.Limit, err = limit(values); err != nil {
 		return contacts.Query{}, err
@@ -42,57 +92,55 @@ func contactQuery(r *http.Request, parameters ...string) (contacts.Query, error)
 	return q, err
 }
 
-// contactInput is what a client sends of a contact; null and absent are the same.
-type contactInput struct {
-	Name  *string   `json:"name"`
-	Phone *string   `json:"phone"`
-	Email *string   `json:"email"`
-	Tags  *[]string `json:"tags"`
-	Notes *string   `json:"notes"`
-}
-
-// contactSent returns what a client sends of a contact, and the organisation whose it is.
-func (a *API) contactSent(r *http.Request, key org.Key) (org.Org, contacts.Change, error) {
-	var in contactInput
-	if err := decode(r, &in); err != nil {
-		return org.Org{}, contacts.Change{}, err
-	}
-	o, err := a.Orgs.Org(r.Context(), key.OrgID)
-	return o, contacts.Change(in), err
+// newContact is what a client sends to add a contact.
+type newContact struct {
+	Name  string   `json:"name" doc:"Whom the phone belongs to."`
+	Phone string   `json:"phone" doc:"As people write it: (415) 555-1200 is read with the organisation's country."`
+	Email string   `json:"email,omitempty"`
+	Notes string   `json:"notes,omitempty"`
+	Tags  []string `json:"tags,omitempty"`
 }
 
 // addContact answers POST /v1/contacts.
-func (a *API) addContact(r *http.Request, key org.Key) (any, error) {
-	o, sent, err := a.contactSent(r, key)
+func (a *API) addContact(r *http.Request, key org.Key, in newContact) (contacts.Contact, error) {
+	o, err := a.Orgs.Org(r.Context(), key.OrgID)
 	if err != nil {
-		return nil, err
+		return contacts.Contact{}, err
 	}
-	added, err := a.Book.Add(r.Context(), o, sent.Draft())
-	return answer{http.StatusCreated, added}, err
+	return a.Book.Add(r.Context(), o, contacts.Draft(in))
 }
 
-func (a *API) contact(r *http.Request, key org.Key) (any, error) {
+func (a *API) contact(r *http.Request, key org.Key) (contacts.Contact, error) {
 	return a.Book.Get(r.Context(), key.OrgID, r.PathValue("id"))
 }
 
-// changeContact answers PATCH /v1/contacts/{id}: what is sent is changed.
-func (a *API) changeContact(r *http.Request, key org.Key) (any, error) {
-	o, sent, err := a.contactSent(r, key)
+// contactChange is what a client sends to change a contact; null and absent are the same.
+type contactChange struct {
+	Name  *string   `json:"name,omitempty" nullable:"true"`
+	Phone *string   `json:"phone,omitempty" nullable:"true"`
+	Email *string   `json:"email,omitempty" nullable:"true"`
+	Tags  *[]string `json:"tags,omitempty" nullable:"true"`
+	Notes *string   `json:"notes,omitempty" nullable:"true"`
+}
+
+// changeContact answers PATCH /v1/contacts/{id}.
+func (a *API) changeContact(r *http.Request, key org.Key, in contactChange) (contacts.Contact, error) {
+	o, err := a.Orgs.Org(r.Context(), key.OrgID)
 	if err != nil {
-		return nil, err
+		return contacts.Contact{}, err
 	}
-	return a.Book.Change(r.Context(), o, r.PathValue("id"), sent)
+	return a.Book.Change(r.Context(), o, r.PathValue("id"), contacts.Change(in))
 }
 
 // archiveContact answers DELETE /v1/contacts/{id}.
-func (a *API) archiveContact(r *http.Request, key org.Key) (any, error) {
-	return answer{http.StatusNoContent, nil}, a.Book.Archive(r.Context(), key.OrgID, r.PathValue("id"))
+func (a *API) archiveContact(r *http.Request, key org.Key) error {
+	return a.Book.Archive(r.Context(), key.OrgID, r.PathValue("id"))
 }
 
-func (a *API) restoreContact(r *http.Request, key org.Key) (any, error) {
+func (a *API) restoreContact(r *http.Request, key org.Key) (contacts.Contact, error) {
 	return a.Book.Restore(r.Context(), key.OrgID, r.PathValue("id"))
 }
 
-func (a *API) usage(r *http.Request, key org.Key) (any, error) {
+func (a *API) usage(r *http.Request, key org.Key) (contacts.Usage, error) {
 	return a.Book.Usage(r.Context(), key.OrgID)
 }

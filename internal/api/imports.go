@@ -8,10 +8,15 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
+
 	"ringside/contacts"
+	"ringside/contacts/sheet"
 	"ringside/internal/org"
 	"ringside/internal/problem"
 )
@@ -19,30 +24,86 @@ import (
 // uploadWithin is how long the upload of a file may take.
 const uploadWithin = 10 * time.Minute
 
-// importRoutes are files of contacts, in and out.
-func (a *API) importRoutes(mux *http.ServeMux) {
-	mux.Handle("POST /v1/contacts/import", a.handleRaw("write", a.importContacts))
-	mux.Handle("GET /v1/contacts/export", a.handleRaw("read", a.exportContacts))
-	mux.Handle("GET /v1/imports/{id}", a.handle("read", a.importReport))
-	mux.Handle("POST /v1/imports/{id}/undo", a.handle("write", a.undoImport))
-	mux.Handle("GET /v1/imports/{id}/rejected", a.handleRaw("read", a.rows("rejected", a.Book.WriteRejected)))
-	mux.Handle("GET /v1/imports/{id}/left-out", a.handleRaw("read", a.rows("left-out", a.Book.WriteLeftOut)))
+// importOperations are files of contacts, in and out.
+func (a *API) importOperations() []operation {
+	const subject = "Files of contacts"
+	id := []parameter{idInPath("The import's id.")}
+	return []operation{
+		{
+			name: "importContacts", method: "POST", path: "/v1/contacts/import", scope: "write", subject: subject,
+			summary: "Import a file of contacts, or say what would become of its rows",
+			details: "With `Accept: text/event-stream` the answer is a stream of `progress` events, then one `report` or `problem`. " +
+				"A file can be imported again, which changes nothing of what is known; so an Idempotency-Key is not needed, and refused.",
+			parameters: []parameter{
+				{name: "dry_run", description: "Answers with the plan, and changes nothing.", schema: &huma.Schema{Type: "boolean", Default: false}},
+				{name: "plan", description: "The id of a plan to carry out; no file is sent then."},
+				columnsParameter(),
+			},
+			problems: []problem.Code{problem.CodeNotFound, problem.CodeConflict},
+			does: exchange{status: http.StatusOK, takes: uploads(), bodyMissing: true, streams: true, handle: a.importContacts,
+				gives: []content{jsonOf[contacts.ImportReport](), {mediaType: "text/event-stream", schema: &huma.Schema{Type: "string",
+					Description: "Events `progress` (data: ImportProgress), then one `report` (data: ImportReport) or `problem` (data: `code`, `detail` and `field` of a Problem)."}}}},
+		},
+		{
+			name: "exportContacts", method: "GET", path: "/v1/contacts/export", scope: "read", subject: subject,
+			summary: "What a search finds, as CSV that imports again", parameters: contactSearch(),
+			does: givingCSV(a.exportContacts),
+		},
+		{
+			name: "getImport", method: "GET", path: "/v1/imports/{id}", scope: "read", subject: subject,
+			summary: "The report of an import", parameters: id,
+			does: asking(a.importReport),
+		},
+		{
+			name: "undoImport", method: "POST", path: "/v1/imports/{id}/undo", scope: "write", subject: subject,
+			summary: "Remove what an import has added", details: "Contacts that somebody has edited, or who have called, since stay.", parameters: id,
+			does: asking(a.undoImport),
+		},
+		{
+			name: "getRejectedRows", method: "GET", path: "/v1/imports/{id}/rejected", scope: "read", subject: subject,
+			summary: "The rows of an import that could not be read, as CSV", details: "Each has what is wrong in the column Problem: mend and import it.", parameters: id,
+			does: givingCSV(a.rows("rejected", a.Book.WriteRejected)),
+		},
+		{
+			name: "getLeftOutRows", method: "GET", path: "/v1/imports/{id}/left-out", scope: "read", subject: subject,
+			summary: "The rows of an import past the plan's limit, as CSV", parameters: id,
+			does: givingCSV(a.rows("left-out", a.Book.WriteLeftOut)),
+		},
+	}
+}
+
+// givingCSV is an exchange without a body, answered with a file that is sent as it is read.
+func givingCSV(h handler) exchange {
+	return exchange{status: http.StatusOK, gives: []content{{mediaType: "text/csv", schema: &huma.Schema{Type: "string"}}}, streams: true, handle: h}
+}
+
+// fileTypes are the media types that programs give to CSV. A form has the file in the field file.
+var fileTypes = []string{"text/csv", "text/*", "application/csv", "application/vnd.ms-excel", "application/octet-stream"}
+
+// uploads are the bodies that an import takes.
+func uploads() (bodies []content) {
+	for _, mediaType := range fileTypes {
+		bodies = append(bodies, content{mediaType: mediaType, schema: &huma.Schema{Type: "string"}})
+	}
+	form := &huma.Schema{Type: "object", Required: []string{"file"}, Properties: map[string]*huma.Schema{"file": {Type: "string", Description: "The CSV file."}}}
+	return append(bodies, content{mediaType: "multipart/form-data", schema: form})
 }
 
 // importContacts answers POST /v1/contacts/import: a file as the body or as the form's file, dry with
 // ?dry_run=true; or ?plan=ID, which carries out the plan of a dry run. A client that accepts an event
 // stream is told of the progress. One that goes away stops the import after a step.
 func (a *API) importContacts(w http.ResponseWriter, r *http.Request, key org.Key) error {
-	values, err := query(r, "dry_run", "plan")
-	if err != nil {
-		return err
-	}
+	values := query(r)
 	dry, err := flag(values, "dry_run")
 	if err != nil {
 		return err
 	}
 	if dry && values.Get("plan") != "" {
 		return problem.Invalid("plan", "A plan is carried out, not planned again: leave dry_run out.")
+	}
+	columns, err := chosenColumns(values)
+	if err != nil {
+		return err
 	}
 	o, err := a.Orgs.Org(r.Context(), key.OrgID)
 	if err != nil {
@@ -61,12 +122,41 @@ func (a *API) importContacts(w http.ResponseWriter, r *http.Request, key org.Key
 		if err != nil {
 			return nil, err
 		}
-		file.Progress, file.Options.Limits = tell, a.ImportLimits
+		file.Progress, file.Options = tell, sheet.Options{Limits: a.ImportLimits, Columns: columns}
 		if dry {
 			return a.Book.PlanImport(r.Context(), o, file)
 		}
 		return a.Book.Import(r.Context(), o, file)
 	})
+}
+
+// columnsParameter describes what [chosenColumns] reads.
+func columnsParameter() parameter {
+	return parameter{name: "columns", description: "What columns of the file are, for those whose names say too little: a JSON object such as " +
+		"`{\"Handy\": \"phone\", \"Intern\": \"-\"}`. The values are " + strings.Join(fieldNames(), ", ") + ", and `-` for a column to leave out."}
+}
+
+func fieldNames() (names []string) {
+	for _, f := range sheet.Fields() {
+		names = append(names, "`"+string(f)+"`")
+	}
+	return names
+}
+
+// chosenColumns reads what a client says of the columns.
+func chosenColumns(values url.Values) (map[string]sheet.Field, error) {
+	text := values.Get("columns")
+	if text == "" {
+		return nil, nil
+	}
+	if values.Get("plan") != "" {
+		return nil, problem.Invalid("columns", "A plan has its columns already: give them with the dry run.")
+	}
+	var given map[string]string
+	if err := json.Unmarshal([]byte(text), &given); err != nil {
+		return nil, problem.Invalid("columns", `Send a JSON object of a column's name and its field, such as {"Handy": "phone"}.`)
+	}
+	return sheet.ChooseColumns(given)
 }
 
 // uploaded returns the file of a request, which is read as it arrives.
@@ -75,7 +165,7 @@ func uploaded(r *http.Request) (contacts.ImportFile, error) {
 	if err == nil && mediaType == "multipart/form-data" {
 		return uploadedForm(r)
 	}
-	if err != nil || !strings.HasPrefix(mediaType, "text/") && mediaType != "application/csv" && mediaType != "application/vnd.ms-excel" && mediaType != "application/octet-stream" {
+	if err != nil || !strings.HasPrefix(mediaType, "text/") && !slices.Contains(fileTypes, mediaType) {
 		return contacts.ImportFile{}, problem.New(problem.CodeMediaType, "Send the file as the body with `Content-Type: text/csv`, or in a form as multipart/form-data in the field file.")
 	}
 	return contacts.ImportFile{Content: r.Body}, nil
@@ -108,7 +198,7 @@ func stream(w http.ResponseWriter, r *http.Request, fn func(tell func(contacts.I
 		if err != nil {
 			return err
 		}
-		return write(w, value)
+		return write(w, http.StatusOK, value)
 	}
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
@@ -141,17 +231,17 @@ func stream(w http.ResponseWriter, r *http.Request, fn func(tell func(contacts.I
 // streamed is an error of a response that has begun: it can only be logged.
 type streamed struct{ error }
 
-func (a *API) importReport(r *http.Request, key org.Key) (any, error) {
+func (a *API) importReport(r *http.Request, key org.Key) (contacts.ImportReport, error) {
 	return a.Book.ImportReport(r.Context(), key.OrgID, r.PathValue("id"))
 }
 
-func (a *API) undoImport(r *http.Request, key org.Key) (any, error) {
+func (a *API) undoImport(r *http.Request, key org.Key) (contacts.UndoReport, error) {
 	return a.Book.UndoImport(r.Context(), key.OrgID, r.PathValue("id"))
 }
 
 // exportContacts answers GET /v1/contacts/export with what a search finds, as CSV.
 func (a *API) exportContacts(w http.ResponseWriter, r *http.Request, key org.Key) error {
-	q, err := contactQuery(r, "q", "tag", "source", "archived", "sort")
+	q, err := contactQuery(r)
 	if err != nil {
 		return err
 	}
@@ -159,7 +249,7 @@ func (a *API) exportContacts(w http.ResponseWriter, r *http.Request, key org.Key
 }
 
 // rows answers with rows of an import as CSV.
-func (a *API) rows(name string, rows func(context.Context, org.ID, string, io.Writer) error) rawHandler {
+func (a *API) rows(name string, rows func(context.Context, org.ID, string, io.Writer) error) handler {
 	return func(w http.ResponseWriter, r *http.Request, key org.Key) error {
 		return csv(w, name, func(to io.Writer) error { return rows(r.Context(), key.OrgID, r.PathValue("id"), to) })
 	}

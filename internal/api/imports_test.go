@@ -23,7 +23,7 @@ func (o *office) upload(t *testing.T, status int, path, contentType, accept stri
 	request.Header.Set("Authorization", "Bearer "+o.key)
 	request.Header.Set("Content-Type", contentType)
 	request.Header.Set("Accept", accept)
-	response, err := http.DefaultClient.Do(request)
+	response, err := o.client.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestImportDryAndThenInEarnest(t *testing.T) {
 	} {
 		request, _ := http.NewRequestWithContext(t.Context(), "GET", o.url+path, nil)
 		request.Header.Set("Authorization", "Bearer "+o.key)
-		response, err := http.DefaultClient.Do(request)
+		response, err := o.client.Do(request)
 		if err != nil {
 			t.Fatal(err)
 		}

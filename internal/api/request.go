@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -65,14 +66,20 @@ func described(goType string) string {
 	return "of another one"
 }
 
-// query returns the parameters of a request. One that is not among those known, or given twice, is
-// refused: a filter that is silently left out shows more than was asked for.
-func query(r *http.Request, known ...string) (url.Values, error) {
+// queryKey is what the parameters of a request are kept under in its context.
+type queryKey struct{}
+
+// withQuery returns the request with its parameters for [query]. One that is not among those known, or
+// given twice, is refused: a filter that is silently left out shows more than was asked for.
+func withQuery(r *http.Request, known []string) (*http.Request, error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, problem.Invalid("", "The query string cannot be read; encode it as a form is.")
 	}
 	for name, given := range values {
+		if len(known) == 0 {
+			return nil, problem.Invalid(name, "There is no such parameter: this request takes none.")
+		}
 		if !slices.Contains(known, name) {
 			return nil, problem.Invalid(name, "There is no such parameter. There are: %s.", strings.Join(known, ", "))
 		}
@@ -80,7 +87,13 @@ func query(r *http.Request, known ...string) (url.Values, error) {
 			return nil, problem.Invalid(name, "This is given more than once.")
 		}
 	}
-	return values, nil
+	return r.WithContext(context.WithValue(r.Context(), queryKey{}, values)), nil
+}
+
+// query returns the parameters of a request: those of its entry in the table, and no others.
+func query(r *http.Request) url.Values {
+	values, _ := r.Context().Value(queryKey{}).(url.Values)
+	return values
 }
 
 // flag reads a parameter that is true or false; left out, it is false.

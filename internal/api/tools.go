@@ -4,43 +4,53 @@ import (
 	"context"
 	"net/http"
 
+	"ringside/contacts"
 	"ringside/internal/agent"
 	"ringside/internal/org"
 	"ringside/internal/problem"
 )
 
-// toolRoutes are what an agent may ask for over HTTP rather than on its call's socket.
-func (a *API) toolRoutes(mux *http.ServeMux) {
-	mux.Handle("POST /v1/tools/capture_contact", a.handle("tools", a.captureContact))
-	mux.Handle("GET /v1/agents", a.handle("read", a.agents))
+// toolOperations are what an agent may ask for over HTTP rather than on its call's socket.
+func (a *API) toolOperations() []operation {
+	const subject = "Agents and their tools"
+	return []operation{
+		{
+			name: "captureContact", method: "POST", path: "/v1/tools/capture_contact", scope: "tools", subject: subject,
+			summary:  "Keep what an agent heard from the caller",
+			details:  "With the same result as `ringside.capture_contact` on the call's socket. What could not be kept is told with 200 and `ok` false.",
+			problems: []problem.Code{problem.CodeNotFound, problem.CodeUnavailable},
+			does:     taking(a.captureContact),
+		},
+		{
+			name: "listAgents", method: "GET", path: "/v1/agents", scope: "read", subject: subject,
+			summary: "The voice agents, without secrets",
+			does:    asking(a.agents),
+		},
+	}
 }
 
 // captureInput names the call, whose number it is that a contact is kept under: a model's word for a
 // phone counts only where it is explicitly another one.
 type captureInput struct {
-	CallSID    string `json:"call_sid"`
-	Name       string `json:"name"`
-	Email      string `json:"email"`
-	Notes      string `json:"notes"`
-	OtherPhone string `json:"other_phone"`
+	CallSID    string `json:"call_sid" doc:"Twilio's Sid of the call."`
+	Name       string `json:"name,omitempty"`
+	Email      string `json:"email,omitempty"`
+	Notes      string `json:"notes,omitempty"`
+	OtherPhone string `json:"other_phone,omitempty" doc:"A number that is, explicitly, another one than the call's."`
 }
 
 // captureContact answers POST /v1/tools/capture_contact with the same result as on the socket.
-func (a *API) captureContact(r *http.Request, key org.Key) (any, error) {
-	var in captureInput
-	if err := decode(r, &in); err != nil {
-		return nil, err
-	}
+func (a *API) captureContact(r *http.Request, key org.Key, in captureInput) (result contacts.CaptureResult, err error) {
 	if !plausible(in.CallSID) {
-		return nil, problem.Invalid("call_sid", "Send the Sid of the call as call_sid: it says whose number this is.")
+		return result, problem.Invalid("call_sid", "Send the Sid of the call as call_sid: it says whose number this is.")
 	}
 	o, err := a.Orgs.Org(r.Context(), key.OrgID)
 	if err != nil {
-		return nil, err
+		return result, err
 	}
 	call, err := a.call(r.Context(), o, in.CallSID)
 	if err != nil {
-		return nil, err
+		return result, err
 	}
 	return a.Tools.Capture(r.Context(), &call, agent.Message{Name: in.Name, Email: in.Email, Notes: in.Notes, OtherPhone: in.OtherPhone})
 }
@@ -61,11 +71,13 @@ func (a *API) call(ctx context.Context, o org.Org, sid string) (agent.Call, erro
 	return call, nil
 }
 
+// agentList is a list that may grow other fields.
+type agentList struct {
+	Agents []org.Agent `json:"agents"`
+}
+
 // agents answers GET /v1/agents.
-func (a *API) agents(r *http.Request, key org.Key) (any, error) {
+func (a *API) agents(r *http.Request, key org.Key) (agentList, error) {
 	agents, err := a.Orgs.Agents(r.Context(), key.OrgID)
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"agents": agents}, nil
+	return agentList{agents}, err
 }

@@ -161,7 +161,7 @@ func (s *stage) sidecar(name string, settings ...string) (*process, error) {
 		"DATABASE_URL=" + s.postgres.URL(""),
 		"RINGSIDE_LISTEN=127.0.0.1:0", "RINGSIDE_OPS_LISTEN=127.0.0.1:0",
 		"RINGSIDE_PUBLIC_URL=" + publicURL, "RINGSIDE_DATA_DIR=" + filepath.Join(s.dir, "sidecars"),
-		"RINGSIDE_LOG_LEVEL=warn", "RINGSIDE_DRAIN_TIMEOUT=5s", socketVariable + "=" + s.profileSocket(name),
+		"RINGSIDE_API_RATE=0", "RINGSIDE_LOG_LEVEL=warn", "RINGSIDE_DRAIN_TIMEOUT=5s", socketVariable + "=" + s.profileSocket(name),
 	}, settings...)...), s.program, "serve", "--json")
 }
 

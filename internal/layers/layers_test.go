@@ -46,7 +46,9 @@ var design = []layer{
 		{"internal/agent", "a tool over HTTP is the tool of the relay"},
 		{"contacts", "the address book is what it serves most"},
 		{"contacts/sheet", "how large a file may be"},
+		{"internal/idempotency", "a request that is sent again gets the answer it got"},
 		{"internal/org", "a key belongs to an organisation"},
+		{"internal/phone", "the document says what a number looks like"},
 		{"internal/problem", "errors become problem documents"},
 	}},
 	{"internal/agent", []arrow{
@@ -92,6 +94,10 @@ var design = []layer{
 		{"internal/phone", "the phone of a row becomes a number"},
 		{"internal/problem", "what is wrong with a file is said in words"},
 	}},
+	{"internal/idempotency", []arrow{
+		{"internal/org", "a key is one organisation's"},
+		{"internal/problem", "a key that cannot be used is said in words"},
+	}},
 	{"internal/org", []arrow{
 		{"internal/phone", "numbers are kept as E.164"},
 		{"internal/problem", "what a person got wrong is said in words"},
@@ -129,6 +135,8 @@ var equipment = []string{"internal/postgres/pgtest", "cache/redistest", "interna
 var libraries = map[string][]string{
 	"github.com/alecthomas/kong":      {"cmd/ringside"},
 	"github.com/caarlos0/env":         {"configs"},
+	"github.com/danielgtaylor/huma":   {"internal/api"},
+	"golang.org/x/time":               {"internal/api"},
 	"github.com/gorilla/websocket":    {"voice", "internal/simulate"}, // the two ends of Twilio's socket
 	"github.com/jackc/pgx/v5/stdlib":  {"internal/postgres"},          // goose wants database/sql
 	"github.com/joho/godotenv":        {"configs"},
@@ -137,12 +145,13 @@ var libraries = map[string][]string{
 	"github.com/prometheus":           {"internal/metrics"},
 	"github.com/redis/go-redis":       {"cache"},
 	// The packages that own SQL, and the program, which hands them the pool.
-	"github.com/jackc/pgx/v5": {"contacts", "internal/ledger", "internal/org", "internal/postgres", "internal/postgres/pgtest", "recognize", "cmd/ringside"},
+	"github.com/jackc/pgx/v5": {"contacts", "internal/idempotency", "internal/ledger", "internal/org", "internal/postgres", "internal/postgres/pgtest", "recognize", "cmd/ringside"},
 	// Only tests compare with these and look for leaks.
-	"github.com/google/go-cmp":    nil,
-	"github.com/twilio/twilio-go": nil,
-	"go.uber.org/goleak":          nil,
-	"pgregory.net/rapid":          nil,
+	"github.com/getkin/kin-openapi": nil,
+	"github.com/google/go-cmp":      nil,
+	"github.com/twilio/twilio-go":   nil,
+	"go.uber.org/goleak":            nil,
+	"pgregory.net/rapid":            nil,
 }
 
 // listed is a package as `go list` knows it.
