@@ -125,6 +125,8 @@ func (b *Book) erase(ctx context.Context, tx pgx.Tx, id org.ID, history History,
 	}{
 		{&e.Removed.Captures, `DELETE FROM captures WHERE org_id = $1::text::uuid AND sid = ANY ($2)`, []any{id, forgotten.SIDs}},
 		{&e.Removed.CampaignPeople, `DELETE FROM campaign_people WHERE org_id = $1::text::uuid AND phone = ANY ($2)`, []any{id, held.numbers()}},
+		// Answers of the API that name them, which are kept for a day.
+		{new(int), `DELETE FROM api_idempotency WHERE org_id = $1::text::uuid AND EXISTS (SELECT FROM unnest($2::text[]) i WHERE position(convert_to(i, 'UTF8') IN body) > 0)`, []any{id, ids}},
 		{&e.Removed.Contacts, `DELETE FROM contacts WHERE org_id = $1::text::uuid AND id = ANY ($2::text[]::uuid[])`, []any{id, ids}},
 	} {
 		tag, err := tx.Exec(ctx, r.sql, r.args...)

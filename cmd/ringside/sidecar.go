@@ -127,7 +127,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	s.listen(callers, calls)
 	store := org.NewStore(s.db.Pool)
 	s.serve(&api.API{Keys: store, Decisions: calls, Orgs: store, Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Tools: tools,
-		Answers: idempotency.NewStore(s.db.Pool), ImportLimits: importLimits(s.config), Log: s.log,
+		Answers: idempotency.NewStore(s.db.Pool), ErasureKey: secret, ImportLimits: importLimits(s.config), Log: s.log,
 		Rate: api.Rate{PerSecond: s.config.APIRate, Burst: s.config.APIBurst}})
 	return nil
 }

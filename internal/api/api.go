@@ -42,6 +42,8 @@ type API struct {
 	Tools     *agent.Tools
 	// Answers keeps the answers to requests with an Idempotency-Key.
 	Answers *idempotency.Store
+	// ErasureKey is what erased people are remembered under.
+	ErasureKey contacts.ErasureKey
 	// ImportLimits bound the files of contacts.
 	ImportLimits sheet.Limits
 	// Rate bounds the requests of each key; the zero value does not.
