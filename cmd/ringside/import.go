@@ -15,6 +15,7 @@ import (
 	"ringside/contacts"
 	"ringside/contacts/sheet"
 	"ringside/internal/org"
+	"ringside/internal/problem"
 )
 
 type importCommand struct {
@@ -22,6 +23,8 @@ type importCommand struct {
 	DryRun   bool   `help:"Say what would become of each row, and change nothing."`
 	Rejected string `help:"Write the rows that cannot be read into this file, each with what is wrong with it." placeholder:"FILE"`
 	LeftOut  string `help:"Write the rows past the plan's limit into this file." placeholder:"FILE"`
+	// sep:"none": a column's name may have a comma in it.
+	Column []string `help:"What a column of the file is, where its name says too little: one of name, first_name, last_name, phone, email, tags, notes, or - to leave it out. May be repeated." placeholder:"COLUMN=FIELD" sep:"none"`
 	orgFlag
 	jsonFlag
 }
@@ -32,6 +35,10 @@ func (c *importCommand) Help() string {
 }
 
 func (c *importCommand) Run(a *app) error {
+	columns, err := c.columns()
+	if err != nil {
+		return err
+	}
 	file, err := c.open()
 	if err != nil {
 		return err
@@ -44,7 +51,7 @@ func (c *importCommand) Run(a *app) error {
 		}
 		book, bar := contacts.NewBook(db.Pool, contacts.NoFence{}), newBar(a.err)
 		in := contacts.ImportFile{Name: filepath.Base(c.File), Content: file, Progress: bar.show,
-			Options: sheet.Options{Limits: importLimits(a.config)}}
+			Options: sheet.Options{Limits: importLimits(a.config), Columns: columns}}
 		carryOut := book.Import
 		if c.DryRun {
 			carryOut = book.PlanImport
@@ -62,6 +69,24 @@ func (c *importCommand) Run(a *app) error {
 		}
 		return ctx.Err() // of an import that was stopped
 	})
+}
+
+// columns reads what is said of the file's columns. The name of a column may have an equals sign in it,
+// that of a field has none.
+func (c *importCommand) columns() (map[string]sheet.Field, error) {
+	given := map[string]string{}
+	for _, text := range c.Column {
+		i := strings.LastIndexByte(text, '=')
+		if i < 0 {
+			return nil, problem.Invalid("--column", "%q says nothing of a column: write it like --column 'Handy=phone'.", text)
+		}
+		name := text[:i]
+		if _, twice := given[name]; twice {
+			return nil, problem.Invalid("--column", "The column %q is given more than once.", name)
+		}
+		given[name] = text[i+1:]
+	}
+	return sheet.ChooseColumns(given)
 }
 
 // importLimits are the settings' bounds of a file, for the command and for the API.

@@ -67,6 +67,39 @@ func TestImportCommand(t *testing.T) {
 	says(exitFailed, "no such file", "import", "/nowhere/people.csv")
 }
 
+// What a column is can be said where its name does not say it.
+func TestImportCommandColumns(t *testing.T) {
+	t.Parallel()
+	settings, conn := emptyBook(t)
+	file := writeFile(t, "Wer,Anschluss=1,Phone\nAlex Chen,+14155551200,42\n")
+	for _, tt := range []struct {
+		want    string
+		columns []string
+	}{
+		{`--column: "Wer" says nothing of a column: write it like --column 'Handy=phone'.`, []string{"Wer"}},
+		{`--column: The column "Wer" is given more than once.`, []string{"Wer=name", "Wer=email"}},
+		{`columns: The column "Wer" cannot be "nom": there is no such field. A column is one of name, first_name, last_name, phone, email, tags, notes, or - to leave it out.`, []string{"Wer=nom"}},
+		{`columns: The file has no column "Qui"; it has "Wer", "Anschluss=1", "Phone".`, []string{"Qui=name"}},
+		{`name: No column is the name.`, nil},
+	} {
+		args := []string{"import", file}
+		for _, column := range tt.columns {
+			args = append(args, "--column", column)
+		}
+		if status, out, errs := command(t, settings, args...); status != exitFailed || !strings.Contains(errs, tt.want) {
+			t.Errorf("%v: %d %s%s, want %s", args, status, out, errs, tt.want)
+		}
+	}
+	if report := object(t, settings, "import", file, "--column", "Wer=name", "--column", "Anschluss=1=phone", "--column", "Phone=-"); report["created"] != 1. {
+		t.Errorf("reported %v", report)
+	}
+	var person string
+	must(t, conn.QueryRow(t.Context(), `SELECT name || ' ' || phone FROM contacts`).Scan(&person))
+	if person != "Alex Chen +14155551200" {
+		t.Errorf("imported %s", person)
+	}
+}
+
 // killRounds is how often an import is killed; RINGSIDE_TEST_LONG=1 asks for the long form.
 func killRounds() int {
 	if os.Getenv("RINGSIDE_TEST_LONG") != "" {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -190,5 +191,38 @@ func TestUploadsThatCannotBe(t *testing.T) {
 	}
 	if found := o.book(t, 200, "GET", "/v1/contacts", ""); found["total"] != 0. {
 		t.Errorf("something was written: %v", found)
+	}
+}
+
+// What a column is can be said where its name does not say it.
+func TestImportWithChosenColumns(t *testing.T) {
+	t.Parallel()
+	o := open(t)
+	const file = "Wer,Handy & Co,Phone\nAlex Chen,+14155551200,42\n"
+	path := func(columns string) string { return "/v1/contacts/import?columns=" + url.QueryEscape(columns) }
+	for columns, want := range map[string]string{
+		`Wer=name`:                         "Send a JSON object",
+		`{"Wer": 1}`:                       "Send a JSON object",
+		`["name"]`:                         "Send a JSON object",
+		`{"Wer": "nom"}`:                   `The column \"Wer\" cannot be \"nom\": there is no such field. A column is one of name, `,
+		`{"Wer": ""}`:                      `The column \"Wer\" cannot be \"\"`,
+		`{"Qui": "name"}`:                  `The file has no column \"Qui\"; it has \"Wer\"`,
+		`{"Wer": "name", "Phone": "name"}`: "choose one",
+	} {
+		if _, raw := o.upload(t, 422, path(columns), "text/csv", "", strings.NewReader(file)); !strings.Contains(string(raw), want) || !strings.Contains(string(raw), `"field":"columns"`) {
+			t.Errorf("%s is answered %s, want %s", columns, raw, want)
+		}
+	}
+	good := path(`{"Wer": "name", "Handy & Co": "phone", "Phone": "-"}`)
+	_, raw := o.upload(t, 200, good+"&dry_run=true", "text/csv", "", strings.NewReader(file))
+	plan := reportOf(t, raw)
+	isCounted(t, plan, 1, 1, 0, 0)
+	if _, raw := o.upload(t, 422, good+"&plan="+plan["id"].(string), "text/csv", "", nil); !strings.Contains(string(raw), "A plan has its columns already") {
+		t.Errorf("a plan with columns is answered %s", raw)
+	}
+	_, raw = o.upload(t, 200, "/v1/contacts/import?plan="+plan["id"].(string), "text/csv", "", nil)
+	isCounted(t, reportOf(t, raw), 1, 1, 0, 0)
+	if found := o.book(t, 200, "GET", "/v1/contacts?q=4155551200", ""); found["total"] != 1. {
+		t.Errorf("found %v", found)
 	}
 }
