@@ -47,7 +47,7 @@ func TestHelpOfEveryCommand(t *testing.T) {
 		})
 	}
 	want := []string{"serve", "demo", "simulate call", "explain", "migrate", "org create", "org list", "agent create", "agent list",
-		"number add", "key create", "key list", "key revoke", "contact add", "import", "campaign add-person", "config print", "healthcheck"}
+		"number add", "key create", "key list", "key rotate", "key revoke", "contact add", "import", "campaign add-person", "config print", "healthcheck"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("the commands (-want +got):\n%s", diff)
 	}
@@ -269,6 +269,31 @@ func TestSetUpForPeople(t *testing.T) {
 	says("Keep it now: it is not shown again.", "key", "create", "--name", "dashboard")
 	says("Added Alex Chen, +1 415-555-1200: ", "contact", "add", "--name", "Alex Chen", "--phone", "415 555 1200")
 	says("Recorded Maria Gomez, "+maria+", called by Spring offer: ", "campaign", "add-person", "--campaign", "Spring offer", "--name", "Maria Gomez", "--phone", maria)
+}
+
+func TestKeyRotate(t *testing.T) {
+	t.Parallel()
+	settings := []string{"DATABASE_URL=" + pgtest.URL(t)}
+	id(t, settings, "org", "create", "--name", "Acme", "--country", "US")
+	old := object(t, settings, "key", "create", "--name", "dashboard", "--scopes", "read")
+	oldID, _ := old["id"].(string)
+	fresh := object(t, settings, "key", "rotate", oldID, "--grace", "1h")
+	replaced, _ := fresh["replaces"].(map[string]any)
+	if fresh["key"] == old["key"] || fresh["key"] == nil || fresh["name"] != "dashboard" || fresh["expires_at"] != nil || replaced["id"] != oldID || replaced["expires_at"] == nil {
+		t.Errorf("rotated %v to %v", old, fresh)
+	}
+	if status, out, errs := command(t, settings, "key", "list"); status != 0 || !strings.Contains(out, oldID+"  read  dashboard  (rotated: ends 20") || !strings.Contains(out, fmt.Sprint(fresh["id"], "  read  dashboard\n")) {
+		t.Errorf("listed %d %s%s", status, out, errs)
+	}
+	if status, out, errs := command(t, settings, "key", "rotate", oldID, "--grace", "0s"); status != 0 || !strings.Contains(out, "Keep it now: it is not shown again.") || !strings.Contains(out, "The old one works until 20") {
+		t.Errorf("for people: %d %s%s", status, out, errs)
+	}
+	if status, _, errs := command(t, settings, "key", "rotate", oldID); status != exitFailed || !strings.Contains(errs, "There is no key "+oldID+" in use; `ringside key list` shows those there are.") {
+		t.Errorf("a key that has ended: %d %s", status, errs)
+	}
+	if status, _, errs := command(t, settings, "key", "rotate", fmt.Sprint(fresh["id"]), "--grace=-1h"); status != exitFailed || !strings.Contains(errs, "grace: The old key may go on for 0s to 8760 hours.") {
+		t.Errorf("a grace that is over: %d %s", status, errs)
+	}
 }
 
 func TestMigrate(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -24,6 +25,8 @@ type Key struct {
 	OrgID  ID       `json:"org_id"`
 	Name   string   `json:"name"`
 	Scopes []string `json:"scopes"`
+	// ExpiresAt is when a key that was rotated ends; nil: it works until it is revoked.
+	ExpiresAt *time.Time `json:"expires_at"`
 }
 
 // Scopes are what a key may be used for: reading, changing, and what agents ask for during calls.
@@ -45,14 +48,11 @@ func (s *Store) CreateKey(ctx context.Context, id ID, name string, scopes ...str
 	if err := checkName(name, "A key needs a name that says who uses it."); err != nil {
 		return Key{}, "", err
 	}
-	random := make([]byte, 32)
-	_, _ = rand.Read(random) // never fails: crypto/rand
-	plain = keyPrefix + base64.RawURLEncoding.EncodeToString(random)
+	plain, hash := newKey()
 	k = Key{OrgID: id, Name: name}
-	hash := sha256.Sum256([]byte(plain))
 	err = s.pool.QueryRow(ctx,
 		`INSERT INTO api_keys (org_id, name, hash, scopes) VALUES ($1::text::uuid, $2, $3, $4) RETURNING id::text, scopes`,
-		id, name, hash[:], scopes).Scan(&k.ID, &k.Scopes)
+		id, name, hash, scopes).Scan(&k.ID, &k.Scopes)
 	switch {
 	case violates(err, "api_keys_org_id_fkey") || invalidText(err):
 		return Key{}, "", noOrg(id)
@@ -62,9 +62,52 @@ func (s *Store) CreateKey(ctx context.Context, id ID, name string, scopes ...str
 	return k, plain, nil
 }
 
+// newKey makes a key and its hash.
+func newKey() (plain string, hash []byte) {
+	random := make([]byte, 32)
+	_, _ = rand.Read(random) // never fails: crypto/rand
+	plain = keyPrefix + base64.RawURLEncoding.EncodeToString(random)
+	sum := sha256.Sum256([]byte(plain))
+	return plain, sum[:]
+}
+
+// maxGrace is the longest that a rotated key may go on.
+const maxGrace = 365 * 24 * time.Hour
+
+// RotateKey makes a new key with the name and scopes of one in use, which works for as long as the grace
+// beside it, so that whoever uses it can change over; a grace never lengthens an earlier one. The plain
+// key is returned this once, and when the old one ends.
+func (s *Store) RotateKey(ctx context.Context, id ID, keyID string, grace time.Duration) (k Key, plain string, ends time.Time, err error) {
+	if grace < 0 || grace > maxGrace {
+		return Key{}, "", ends, problem.Invalid("grace", "The old key may go on for 0s to %d hours.", int(maxGrace.Hours()))
+	}
+	plain, hash := newKey()
+	k.OrgID = id
+	err = s.pool.QueryRow(ctx, `
+		WITH old AS (
+			UPDATE api_keys SET expires_at = least(expires_at, now() + $3::interval) WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND `+inUse+`
+			RETURNING org_id, name, scopes, expires_at)
+		INSERT INTO api_keys (org_id, name, hash, scopes) SELECT org_id, name, $4, scopes FROM old
+		RETURNING id::text, name, scopes, (SELECT expires_at FROM old)`, id, keyID, grace, hash).Scan(&k.ID, &k.Name, &k.Scopes, &ends)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows) || invalidText(err):
+		return Key{}, "", ends, noKey(keyID)
+	case err != nil:
+		return Key{}, "", ends, fmt.Errorf("rotate key: %w", err)
+	}
+	return k, plain, ends, nil
+}
+
+// inUse is the condition that a key can be used.
+const inUse = `revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())`
+
+func noKey(keyID string) error {
+	return problem.NotFound("There is no key %s in use; `ringside key list` shows those there are.", keyID)
+}
+
 // Keys returns the keys of an organisation that are in use, the oldest first.
 func (s *Store) Keys(ctx context.Context, id ID) ([]Key, error) {
-	rows, err := s.pool.Query(ctx, `SELECT id::text, org_id::text, name, scopes FROM api_keys WHERE org_id = $1::text::uuid AND revoked_at IS NULL ORDER BY created_at, id`, id)
+	rows, err := s.pool.Query(ctx, `SELECT id::text, org_id::text, name, scopes, expires_at FROM api_keys WHERE org_id = $1::text::uuid AND `+inUse+` ORDER BY created_at, id`, id)
 	if err != nil {
 		return nil, fmt.Errorf("list keys: %w", err)
 	}
@@ -77,9 +120,9 @@ func (s *Store) Keys(ctx context.Context, id ID) ([]Key, error) {
 
 // RevokeKey ends a key for good: the next request with it is refused.
 func (s *Store) RevokeKey(ctx context.Context, id ID, keyID string) error {
-	tag, err := s.pool.Exec(ctx, `UPDATE api_keys SET revoked_at = now() WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND revoked_at IS NULL`, id, keyID)
+	tag, err := s.pool.Exec(ctx, `UPDATE api_keys SET revoked_at = now() WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND `+inUse, id, keyID)
 	if invalidText(err) || err == nil && tag.RowsAffected() == 0 {
-		return problem.NotFound("There is no key %s in use; `ringside key list` shows those there are.", keyID)
+		return noKey(keyID)
 	}
 	if err != nil {
 		return fmt.Errorf("revoke key: %w", err)
@@ -97,8 +140,8 @@ func (s *Store) Authenticate(ctx context.Context, plain string) (Key, error) {
 	hash := sha256.Sum256([]byte(plain))
 	var k Key
 	err := s.pool.QueryRow(ctx,
-		`SELECT id::text, org_id::text, name, scopes FROM api_keys WHERE hash = $1 AND revoked_at IS NULL`, hash[:]).
-		Scan(&k.ID, &k.OrgID, &k.Name, &k.Scopes)
+		`SELECT id::text, org_id::text, name, scopes, expires_at FROM api_keys WHERE hash = $1 AND `+inUse, hash[:]).
+		Scan(&k.ID, &k.OrgID, &k.Name, &k.Scopes, &k.ExpiresAt)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Key{}, unauthorized
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -114,6 +115,60 @@ func TestKeysAreListedAndRevoked(t *testing.T) {
 	wantProblem(t, err, problem.CodeUnauthorized, "")
 	wantProblem(t, store.RevokeKey(t.Context(), acme.ID, reader.ID), problem.CodeNotFound, "")
 	if keys, err := store.Keys(t.Context(), acme.ID); err != nil || len(keys) != 1 {
+		t.Errorf("listed %+v, %v", keys, err)
+	}
+}
+
+func TestRotateKey(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	store, acme, other := org.NewStore(pool), newOffice(t, pool, "Acme").org, newOffice(t, pool, "Umbrella").org
+	old, oldPlain, err := store.CreateKey(t.Context(), acme.ID, "dashboard", "read")
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	fresh, plain, ends, err := store.RotateKey(t.Context(), acme.ID, old.ID, time.Hour)
+	if err != nil || fresh.ID == old.ID || fresh.Name != "dashboard" || fresh.OrgID != acme.ID || !slices.Equal(fresh.Scopes, []string{"read"}) || fresh.ExpiresAt != nil {
+		t.Fatalf("rotated to %+v, %v", fresh, err)
+	}
+	if left := ends.Sub(began); left < 55*time.Minute || left > 65*time.Minute {
+		t.Errorf("the old key goes on for %s, want an hour", left)
+	}
+	if found, err := store.Authenticate(t.Context(), plain); err != nil || cmp.Diff(fresh, found) != "" {
+		t.Errorf("the new key is %+v, %v", found, err)
+	}
+	if found, err := store.Authenticate(t.Context(), oldPlain); err != nil || found.ID != old.ID || found.ExpiresAt == nil || !found.ExpiresAt.Equal(ends) {
+		t.Errorf("the old key is %+v, %v", found, err)
+	}
+	if keys, err := store.Keys(t.Context(), acme.ID); err != nil || len(keys) != 2 || keys[0].ExpiresAt == nil || keys[1].ExpiresAt != nil {
+		t.Errorf("listed %+v, %v", keys, err)
+	}
+	// Whoever lost the new key rotates again; the old one ends no later for that.
+	if _, _, again, err := store.RotateKey(t.Context(), acme.ID, old.ID, 48*time.Hour); err != nil || !again.Equal(ends) {
+		t.Errorf("rotated again, the old key ends %s, %v; want %s", again, err, ends)
+	}
+	for _, grace := range []time.Duration{-1, 366 * 24 * time.Hour} {
+		_, _, _, err := store.RotateKey(t.Context(), acme.ID, fresh.ID, grace)
+		wantProblem(t, err, problem.CodeInvalid, "grace")
+	}
+	for id, of := range map[string]org.ID{fresh.ID: other.ID, "nothing": acme.ID, "00000000-0000-0000-0000-000000000000": acme.ID} {
+		_, none, _, err := store.RotateKey(t.Context(), of, id, 0)
+		wantProblem(t, err, problem.CodeNotFound, "")
+		if none != "" {
+			t.Errorf("a key all the same of %s", id)
+		}
+	}
+	// After the grace the old key is none any more.
+	if _, _, _, err := store.RotateKey(t.Context(), acme.ID, old.ID, 0); err != nil {
+		t.Fatal(err)
+	}
+	_, err = store.Authenticate(t.Context(), oldPlain)
+	wantProblem(t, err, problem.CodeUnauthorized, "")
+	_, _, _, err = store.RotateKey(t.Context(), acme.ID, old.ID, 0)
+	wantProblem(t, err, problem.CodeNotFound, "")
+	wantProblem(t, store.RevokeKey(t.Context(), acme.ID, old.ID), problem.CodeNotFound, "")
+	if keys, err := store.Keys(t.Context(), acme.ID); err != nil || len(keys) != 3 || slices.ContainsFunc(keys, func(k org.Key) bool { return k.ID == old.ID }) {
 		t.Errorf("listed %+v, %v", keys, err)
 	}
 }
