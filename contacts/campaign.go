@@ -2,81 +2,81 @@ package contacts
 
 import (
 	"context"
-	"strings"
+	"errors"
+	"fmt"
 	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
 	"ringside/internal/org"
-	"ringside/internal/phone"
-	"ringside/internal/postgres"
 	"ringside/internal/problem"
 )
 
-// CampaignPerson is somebody whom a campaign calls: known by phone, not necessarily a contact.
-type CampaignPerson struct {
-	ID       string
-	Campaign string // the campaign's name; it is made if the organisation has none of this name
-	Phone    string // as a person writes it
-	Name     string
-	Notes    string
-	// CalledAt is when the campaign called them. Zero: not yet, and so they are not recognised
-	// by this campaign (rule 8).
-	CalledAt time.Time
+// Campaign is a list of people whom an organisation calls.
+type Campaign struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	People    int       `json:"people"`
+	Called    int       `json:"called"` // of the people
+	CreatedAt time.Time `json:"created_at"`
 }
 
-// AddCampaignPerson records that a campaign has called somebody. A person the campaign already has
-// is brought up to date: blanks replace nothing, a placeholder does not replace a real name, and
-// CalledAt only moves forward. It returns the person as stored.
-func (b *Book) AddCampaignPerson(ctx context.Context, o org.Org, p CampaignPerson) (CampaignPerson, error) {
-	for _, f := range []struct{ name, text string }{{"campaign", p.Campaign}, {"name", p.Name}, {"notes", p.Notes}} {
-		if err := storable(f.name, f.text); err != nil {
-			return p, err
+// CreateCampaign makes a campaign without people. A name that another campaign of the organisation has
+// is a conflict problem with that campaign's id.
+func (b *Book) CreateCampaign(ctx context.Context, id org.ID, name string) (c Campaign, err error) {
+	if name, err = campaignName(name); err != nil {
+		return c, err
+	}
+	c.Name = name
+	err = b.pool.QueryRow(ctx, `
+		INSERT INTO campaigns (org_id, name) VALUES ($1::text::uuid, $2) ON CONFLICT (org_id, name) DO NOTHING RETURNING id::text, created_at`,
+		id, name).Scan(&c.ID, &c.CreatedAt)
+	if errors.Is(err, pgx.ErrNoRows) {
+		p := problem.New(problem.CodeConflict, "A campaign with this name already exists.")
+		p.Field = "name"
+		if err = b.pool.QueryRow(ctx, `SELECT id::text FROM campaigns WHERE org_id = $1::text::uuid AND name = $2`, id, name).Scan(&p.ID); err == nil {
+			err = p
 		}
 	}
-	p.Campaign, p.Name, p.Notes = tidy(p.Campaign), tidy(p.Name), strings.TrimSpace(p.Notes)
-	n, err := phone.Parse(p.Phone, o.Country)
-	switch {
-	case err != nil:
-		return p, problem.Invalid("phone", "%s", err)
-	case p.Campaign == "" || utf8.RuneCountInString(p.Campaign) > 200:
-		return p, problem.Invalid("campaign", "A campaign has a name of 1 to 200 characters.")
-	case utf8.RuneCountInString(p.Name) > MaxName:
-		return p, problem.Invalid("name", "The name is longer than %d characters.", MaxName)
-	case utf8.RuneCountInString(p.Notes) > MaxNotes:
-		return p, problem.Invalid("notes", "The notes are longer than %d characters.", MaxNotes)
+	return c, failed("create campaign", err)
+}
+
+// campaignName checks a name, and tidies it.
+func campaignName(name string) (string, error) {
+	if err := storable("name", name); err != nil {
+		return "", err
 	}
-	p.Phone = n.String()
-	raise := func(ctx context.Context) bool { return b.fence.Raise(ctx, o.ID, n) }
-	err = postgres.Fenced(ctx, b.pool, raise, func(ctx context.Context, tx pgx.Tx) error {
-		if err := refuseOwn(ctx, tx, o.ID, n); err != nil {
-			return err
-		}
-		var campaignID string
-		// The empty update makes an existing row come back; campaigns are few and rarely added.
-		err := tx.QueryRow(ctx, `
-			INSERT INTO campaigns (org_id, name) VALUES ($1::text::uuid, $2)
-			ON CONFLICT (org_id, name) DO UPDATE SET name = excluded.name RETURNING id::text`, o.ID, p.Campaign).Scan(&campaignID)
-		if err != nil {
-			return err
-		}
-		var calledAt *time.Time
-		if !p.CalledAt.IsZero() {
-			calledAt = &p.CalledAt
-		}
-		err = tx.QueryRow(ctx, `
-			INSERT INTO campaign_people (org_id, campaign_id, phone, name, notes, called_at)
-			VALUES ($1::text::uuid, $2::text::uuid, $3, $4, $5, $6)
-			ON CONFLICT (campaign_id, phone) DO UPDATE SET
-				name = CASE WHEN ringside_real_name(excluded.name) OR campaign_people.name = '' THEN excluded.name ELSE campaign_people.name END,
-				notes = coalesce(nullif(excluded.notes, ''), campaign_people.notes),
-				called_at = greatest(campaign_people.called_at, excluded.called_at)
-			RETURNING id::text, name, notes, called_at`, o.ID, campaignID, n, p.Name, p.Notes, calledAt).Scan(&p.ID, &p.Name, &p.Notes, &calledAt)
-		if calledAt != nil {
-			p.CalledAt = *calledAt
-		}
-		return err
-	})
-	return p, failed("add campaign person", err)
+	if name = tidy(name); name == "" || utf8.RuneCountInString(name) > MaxName {
+		return "", problem.Invalid("name", "A campaign has a name of 1 to %d characters.", MaxName)
+	}
+	return name, nil
+}
+
+// campaignSQL reads campaigns c of organisation $1; people are counted by the index of a campaign's phones.
+const campaignSQL = `
+	SELECT c.id::text, c.name, p.people, p.called, c.created_at FROM campaigns c,
+		LATERAL (SELECT count(*) AS people, count(called_at) AS called FROM campaign_people WHERE campaign_id = c.id) p
+	WHERE c.org_id = $1::text::uuid`
+
+// Campaigns returns an organisation's campaigns, the newest first.
+func (b *Book) Campaigns(ctx context.Context, id org.ID) ([]Campaign, error) {
+	rows, err := b.pool.Query(ctx, campaignSQL+` ORDER BY c.created_at DESC, c.id`, id)
+	if err != nil {
+		return nil, fmt.Errorf("list campaigns: %w", err)
+	}
+	campaigns, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Campaign])
+	if err != nil {
+		return nil, fmt.Errorf("list campaigns: %w", err)
+	}
+	return campaigns, nil
+}
+
+// Campaign returns a campaign, or a not-found problem, also for another organisation's.
+func (b *Book) Campaign(ctx context.Context, id org.ID, campaignID string) (c Campaign, err error) {
+	err = b.pool.QueryRow(ctx, campaignSQL+` AND c.id = $2::text::uuid`, id, campaignID).Scan(&c.ID, &c.Name, &c.People, &c.Called, &c.CreatedAt)
+	if errors.Is(err, pgx.ErrNoRows) || isInvalidText(err) {
+		return c, problem.NotFound("There is no campaign %s.", campaignID)
+	}
+	return c, failed("read campaign", err)
 }

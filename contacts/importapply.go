@@ -114,7 +114,7 @@ func (b *Book) ImportReport(ctx context.Context, id org.ID, importID string) (r 
 
 // sameAsPlanned refuses a plan that the book has moved away from.
 func (b *Book) sameAsPlanned(ctx context.Context, id org.ID, report *ImportReport) error {
-	counts, err := b.countStaged(ctx, b.pool, id, report.ID)
+	counts, err := b.countStaged(ctx, id, report)
 	if err != nil {
 		return err
 	}
@@ -149,7 +149,7 @@ func (b *Book) runImport(ctx context.Context, done <-chan struct{}, id org.ID, r
 			return b.saveImport(ctx, report)
 		default:
 		}
-		s, err := b.importStep(ctx, id, report.ID, line)
+		s, err := b.importStep(ctx, id, report, line)
 		if err != nil {
 			return fmt.Errorf("after line %d: %w", line, err)
 		}
@@ -161,7 +161,7 @@ func (b *Book) runImport(ctx context.Context, done <-chan struct{}, id org.ID, r
 		report.Known += s.fresh - s.created - s.leftOut
 		report.Archived += s.archived
 		report.LeftOut += s.leftOut
-		if err := b.analyze(ctx, written, written+s.fresh); err != nil {
+		if err := b.analyze(ctx, report.into().table, written, written+s.fresh); err != nil {
 			return err
 		}
 		written += s.fresh
@@ -176,10 +176,10 @@ func (b *Book) runImport(ctx context.Context, done <-chan struct{}, id org.ID, r
 // the first step and each time that there are eight times as many: whoever has a plan for an empty
 // book makes a new one, and does not look for callers by reading all of it until Postgres looks by
 // itself, which is after a minute.
-func (b *Book) analyze(ctx context.Context, before, after int) error {
+func (b *Book) analyze(ctx context.Context, table string, before, after int) error {
 	for at := 1; at <= after; at *= 8 {
 		if at > before && at >= importStep/8 {
-			_, err := b.pool.Exec(ctx, `ANALYZE contacts`)
+			_, err := b.pool.Exec(ctx, `ANALYZE `+table)
 			return err
 		}
 	}
@@ -194,13 +194,16 @@ type step struct {
 
 // importStep writes the rows after a line, together with the note of how far it came, so that
 // whoever is killed has written all of a step or nothing.
-func (b *Book) importStep(ctx context.Context, id org.ID, importID string, after int) (s step, err error) {
+func (b *Book) importStep(ctx context.Context, id org.ID, report *ImportReport, after int) (s step, err error) {
+	into := report.into()
 	ctx, cancel := context.WithTimeout(ctx, importWithin)
 	defer cancel()
 	err = pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) error {
-		limit, err := lockLimit(ctx, tx, id)
-		if err != nil {
-			return err
+		var limit *int
+		if into.limited {
+			if limit, err = lockLimit(ctx, tx, id); err != nil {
+				return err
+			}
 		}
 		// A plan that was made for an empty book must not be kept for a full one.
 		if _, err := tx.Exec(ctx, `SET LOCAL plan_cache_mode = force_custom_plan`); err != nil {
@@ -215,42 +218,10 @@ func (b *Book) importStep(ctx context.Context, id org.ID, importID string, after
 			left := max(0, *limit-used)
 			room = &left
 		}
-		return tx.QueryRow(ctx, importStepSQL, id, importID, after, importStep, room).Scan(&s.line, &s.fresh, &s.created, &s.archived, &s.leftOut)
+		return tx.QueryRow(ctx, into.step, id, report.ID, after, importStep, room).Scan(&s.line, &s.fresh, &s.created, &s.archived, &s.leftOut)
 	})
 	return s, err
 }
-
-// importStepSQL writes the next rows of import $2 of organisation $1 after line $3, $4 at most, as far
-// as there is room ($5; NULL is no limit). What anybody has, active or archived, is left as it is.
-const importStepSQL = `
-WITH step AS MATERIALIZED (
-	SELECT * FROM contact_import_rows WHERE import_id = $2::text::uuid AND line > $3 ORDER BY line LIMIT $4
-), asked AS MATERIALIZED (
-	SELECT s.*, active.it IS NOT NULL AS active, archived.it IS NOT NULL AS archived FROM step s
-	LEFT JOIN LATERAL (` + activeSQL + `) active ON true LEFT JOIN LATERAL (` + archivedSQL + `) archived ON true
-	WHERE s.verdict IN ('new', 'left_out')
-), fresh AS MATERIALIZED (
-	SELECT *, row_number() OVER (ORDER BY line) AS nth FROM asked WHERE NOT active AND NOT archived
-), made AS (
-	INSERT INTO contacts (org_id, import_id, source, name, phone, email, tags, notes, name_source, email_source, tags_source, notes_source)
-	SELECT $1::text::uuid, $2::text::uuid, 'import', name, phone, email, tags, coalesce(notes, ''), 'import', 'import', 'import', 'import'
-	FROM fresh WHERE $5::int IS NULL OR nth <= $5
-	ON CONFLICT (org_id, phone) WHERE archived_at IS NULL DO NOTHING RETURNING id
-), left_out AS (
-	UPDATE contact_import_rows SET verdict = 'left_out'
-	WHERE import_id = $2::text::uuid AND line = ANY (ARRAY(SELECT line FROM fresh WHERE nth > $5)) RETURNING line
-), counted AS (
-	SELECT (SELECT max(line) FROM step) AS line, (SELECT count(*) FROM asked) AS asked, (SELECT count(*) FROM made) AS made,
-		(SELECT count(*) FROM asked WHERE archived AND NOT active) AS archived, (SELECT count(*) FROM left_out) AS left_out
-), noted AS (
-	UPDATE contact_imports i SET leased_until = now() + interval '1 minute', applied_line = c.line, report = i.report || jsonb_build_object(
-		'created', (i.report->>'created')::int + c.made,
-		'known', (i.report->>'known')::int + c.asked - c.made - c.left_out,
-		'archived', (i.report->>'archived')::int + c.archived,
-		'left_out', (i.report->>'left_out')::int + c.left_out)
-	FROM counted c WHERE i.id = $2::text::uuid AND c.line IS NOT NULL
-)
-SELECT line, asked, made, archived, left_out FROM counted`
 
 // saveImport keeps the state and the report of an import.
 func (b *Book) saveImport(ctx context.Context, report *ImportReport) error {
@@ -258,61 +229,4 @@ func (b *Book) saveImport(ctx context.Context, report *ImportReport) error {
 		UPDATE contact_imports SET state = $2, report = $3, finished_at = CASE WHEN $2 IN ('stopped', 'done') THEN now() END WHERE id = $1::text::uuid`,
 		report.ID, string(report.State), report)
 	return err
-}
-
-// UndoReport says what became of an import's contacts when it was undone.
-type UndoReport struct {
-	ID      string `json:"id"`
-	Removed int    `json:"removed"`
-	// Kept are contacts that somebody has edited, or who have called, since; the first ones, of KeptCount.
-	Kept      []Contact `json:"kept"`
-	KeptCount int       `json:"kept_count"`
-}
-
-// UndoImport takes back what an import has added, but for those whom somebody has edited, or who have
-// called, since.
-func (b *Book) UndoImport(ctx context.Context, id org.ID, importID string) (u UndoReport, err error) {
-	u = UndoReport{ID: importID, Kept: []Contact{}}
-	err = b.holdImport(ctx, id, importID, func(report ImportReport) error {
-		if report.State == ImportPlanned {
-			return problem.New(problem.CodeConflict, "The import %s has not been carried out: there is nothing to undo.", importID)
-		}
-		for {
-			tag, err := b.pool.Exec(ctx, `
-				DELETE FROM contacts WHERE id IN (
-					SELECT id FROM contacts WHERE org_id = $1::text::uuid AND import_id = $2::text::uuid AND updated_at = created_at AND last_contacted_at IS NULL LIMIT $3)`,
-				id, importID, importStep)
-			if err != nil {
-				return err
-			}
-			if tag.RowsAffected() == 0 {
-				break
-			}
-			u.Removed += int(tag.RowsAffected())
-			if _, err := b.lease(ctx, importID, false); err != nil {
-				return err
-			}
-		}
-		rows, err := b.pool.Query(ctx, `SELECT `+contactColumns+` FROM contacts WHERE org_id = $1::text::uuid AND import_id = $2::text::uuid ORDER BY name, id`, id, importID)
-		if err != nil {
-			return err
-		}
-		defer rows.Close()
-		for ; rows.Next(); u.KeptCount++ {
-			if len(u.Kept) == maxProblems {
-				continue
-			}
-			c, err := readContact(rows)
-			if err != nil {
-				return err
-			}
-			u.Kept = append(u.Kept, c)
-		}
-		if err := rows.Err(); err != nil {
-			return err
-		}
-		_, err = b.pool.Exec(ctx, `UPDATE contact_imports SET state = 'undone' WHERE id = $1::text::uuid`, importID)
-		return err
-	})
-	return u, failed("undo import", err)
 }

@@ -21,6 +21,7 @@ import (
 type ImportFile struct {
 	Name     string
 	Content  io.Reader
+	Campaign string // the id of the campaign that its people are for; "" is the address book
 	Options  sheet.Options
 	Progress func(ImportProgress) // called now and then; nil: nobody watches
 }
@@ -33,16 +34,20 @@ func (b *Book) PlanImport(ctx context.Context, o org.Org, f ImportFile) (ImportR
 		return ImportReport{}, failed("read file", err)
 	}
 	p := &planner{org: o, sheet: s, own: map[phone.Number]bool{}, seen: map[uint64]struct{}{}, progress: newProgress(f.Progress, true, 0)}
-	p.report = ImportReport{State: ImportPlanned, FileName: cut(tidy(f.Name), 300), Problems: []ImportProblem{}, Encoding: string(s.Encoding()),
+	p.report = ImportReport{State: ImportPlanned, CampaignID: f.Campaign, FileName: cut(tidy(f.Name), 300), Problems: []ImportProblem{}, Encoding: string(s.Encoding()),
 		Delimiter: string(s.Delimiter()), UnknownColumns: append([]string{}, s.Unknown()...)}
 	for _, c := range s.Columns() {
+		if f.Campaign != "" && (c.Field == sheet.FieldEmail || c.Field == sheet.FieldTags) { // which its people do not have
+			p.report.UnknownColumns = append(p.report.UnknownColumns, c.Name)
+			c.Field = sheet.FieldNone
+		}
 		p.report.Columns = append(p.report.Columns, ImportColumn{c.Name, c.Field})
 	}
 	if err := p.readOwn(ctx, b); err != nil {
 		return ImportReport{}, fmt.Errorf("plan import: %w", err)
 	}
-	err = b.pool.QueryRow(ctx, `INSERT INTO contact_imports (org_id, file_name) VALUES ($1::text::uuid, $2) RETURNING id::text, created_at`,
-		o.ID, p.report.FileName).Scan(&p.report.ID, &p.report.CreatedAt)
+	err = b.pool.QueryRow(ctx, `INSERT INTO contact_imports (org_id, file_name, campaign_id) VALUES ($1::text::uuid, $2, nullif($3, '')::uuid) RETURNING id::text, created_at`,
+		o.ID, p.report.FileName, f.Campaign).Scan(&p.report.ID, &p.report.CreatedAt)
 	if err == nil {
 		err = p.stage(ctx, b)
 	}
@@ -211,31 +216,16 @@ func storableCells(cells []string) []string {
 // countPlan fills in what the book says of the staged rows: how many are known, and how many there
 // is room for.
 func (b *Book) countPlan(ctx context.Context, id org.ID, r *ImportReport) error {
-	counts, err := b.countStaged(ctx, b.pool, id, r.ID)
+	counts, err := b.countStaged(ctx, id, r)
 	if err != nil {
 		return err
 	}
 	r.apply(counts)
-	if r.First, err = b.firstRows(ctx, id, r.ID, counts.room); err != nil {
+	if r.First, err = b.firstRows(ctx, id, r, counts.room); err != nil {
 		return err
 	}
 	return b.saveImport(ctx, r)
 }
-
-// stagedSQL are the rows of import $2 that may be added to organisation $1, with what the book says of
-// their phones. Active and archived contacts have an index each.
-const stagedSQL = `
-	SELECT s.line, s.name, s.phone, active.it IS NOT NULL AS active, archived.it IS NOT NULL AS archived FROM contact_import_rows s
-	LEFT JOIN LATERAL (` + activeSQL + `) active ON true LEFT JOIN LATERAL (` + archivedSQL + `) archived ON true
-	WHERE s.import_id = $2::text::uuid AND s.verdict = 'new'`
-
-// Who has the phone of row s in organisation $1. Each has an index of its own, and LIMIT keeps to it.
-const (
-	activeSQL = `SELECT true AS it FROM contacts c WHERE c.org_id = $1::text::uuid AND c.phone = s.phone AND c.archived_at IS NULL
-		UNION ALL SELECT true FROM contacts c
-			WHERE ringside_other_numbers(c.org_id, c.other_phones) @> ARRAY[$1::text || s.phone] AND c.other_phones <> '{}' AND c.archived_at IS NULL LIMIT 1`
-	archivedSQL = `SELECT true AS it FROM contacts c WHERE c.org_id = $1::text::uuid AND c.phone = s.phone AND c.archived_at IS NOT NULL LIMIT 1`
-)
 
 // stagedCounts is what the book says of an import's rows.
 type stagedCounts struct {
@@ -250,26 +240,22 @@ func (r *ImportReport) apply(c stagedCounts) {
 	}
 }
 
-// querier is a pool or a transaction.
-type querier interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
-func (b *Book) countStaged(ctx context.Context, q querier, id org.ID, importID string) (c stagedCounts, err error) {
-	err = q.QueryRow(ctx, `
-		WITH asked AS (`+stagedSQL+`)
+func (b *Book) countStaged(ctx context.Context, id org.ID, r *ImportReport) (c stagedCounts, err error) {
+	into := r.into()
+	err = b.pool.QueryRow(ctx, `
+		WITH asked AS (`+into.staged+`)
 		SELECT count(*) FILTER (WHERE NOT active AND NOT archived), count(*) FILTER (WHERE active OR archived), count(*) FILTER (WHERE archived AND NOT active),
 			(SELECT greatest(0, o.contact_limit - (SELECT count(*) FROM contacts WHERE org_id = o.id AND archived_at IS NULL)) FROM orgs o
-				WHERE o.id = $1::text::uuid AND o.contact_limit IS NOT NULL) -- greatest takes NULL for nothing
-		FROM asked`, id, importID).Scan(&c.fresh, &c.known, &c.archived, &c.room)
+				WHERE o.id = $1::text::uuid AND o.contact_limit IS NOT NULL AND $3) -- greatest takes NULL for nothing
+		FROM asked`, id, r.ID, into.limited).Scan(&c.fresh, &c.known, &c.archived, &c.room)
 	return c, err
 }
 
 // firstRows returns the first rows of each kind that is not a problem.
-func (b *Book) firstRows(ctx context.Context, id org.ID, importID string, room *int) (map[string][]ImportRow, error) {
+func (b *Book) firstRows(ctx context.Context, id org.ID, r *ImportReport, room *int) (map[string][]ImportRow, error) {
 	first := map[string][]ImportRow{"created": {}, "known": {}, "repeated": {}, "left_out": {}}
 	rows, err := b.pool.Query(ctx, `
-		WITH asked AS (`+stagedSQL+`
+		WITH asked AS (`+r.into().staged+`
 		), known AS (
 			SELECT line, name, phone FROM asked WHERE active OR archived ORDER BY line LIMIT $3
 		), fresh AS (
@@ -278,7 +264,7 @@ func (b *Book) firstRows(ctx context.Context, id org.ID, importID string, room *
 		SELECT 'known', * FROM known
 		UNION ALL SELECT CASE WHEN row_number() OVER (ORDER BY line) > $4::int THEN 'left_out' ELSE 'created' END, * FROM fresh
 		UNION ALL (SELECT 'repeated', line, name, phone FROM contact_import_rows WHERE import_id = $2::text::uuid AND verdict = 'repeated' ORDER BY line LIMIT $3)
-		ORDER BY 2`, id, importID, maxFirst, room)
+		ORDER BY 2`, id, r.ID, maxFirst, room)
 	if err != nil {
 		return nil, err
 	}

@@ -25,8 +25,10 @@ type ImportReport struct {
 	ID       string      `json:"id"`
 	State    ImportState `json:"state"`
 	FileName string      `json:"file_name,omitempty"`
-	Rows     int         `json:"rows"` // without header and blank lines
-	Created  int         `json:"created"`
+	// CampaignID is the campaign whose people they are; "": they are contacts.
+	CampaignID string `json:"campaign_id,omitempty"`
+	Rows       int    `json:"rows"` // without header and blank lines
+	Created    int    `json:"created"`
 	// Known have a phone that the book has; they are left as they are. Archived says how many of them
 	// are archived: an import brings nobody back.
 	Known    int `json:"known"`

@@ -48,8 +48,8 @@ func open(t *testing.T) *office {
 	mux := http.NewServeMux()
 	(&api.API{Keys: store, Decisions: calls, Orgs: store, Book: contacts.NewBook(o.pool, contacts.NoFence{}), Ledger: ledger.NewReader(o.pool),
 		Answers: idempotency.NewStore(o.pool), ErasureKey: contacts.ErasureKey("a secret of this test"),
-		Tools:   &agent.Tools{Book: contacts.NewBook(o.pool, contacts.NoFence{}), Recorder: o.recorder(t), Marks: calls, Log: slog.New(slog.DiscardHandler)},
-		Log:     slog.New(slog.NewTextHandler(o.log, nil))}).Register(mux)
+		Tools: &agent.Tools{Book: contacts.NewBook(o.pool, contacts.NoFence{}), Recorder: o.recorder(t), Marks: calls, Log: slog.New(slog.DiscardHandler)},
+		Log:   slog.New(slog.NewTextHandler(o.log, nil))}).Register(mux)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	o.url, o.client = server.URL, &http.Client{Transport: &documented{t: t, document: loadDocument(t)}}

@@ -32,17 +32,9 @@ func (a *API) importOperations() []operation {
 		{
 			name: "importContacts", method: "POST", path: "/v1/contacts/import", scope: "write", subject: subject,
 			summary: "Import a file of contacts, or say what would become of its rows",
-			details: "With `Accept: text/event-stream` the answer is a stream of `progress` events, then one `report` or `problem`. " +
-				"A file can be imported again, which changes nothing of what is known; so an Idempotency-Key is not needed, and refused.",
-			parameters: []parameter{
-				{name: "dry_run", description: "Answers with the plan, and changes nothing.", schema: &huma.Schema{Type: "boolean", Default: false}},
-				{name: "plan", description: "The id of a plan to carry out; no file is sent then."},
-				columnsParameter(),
-			},
+			details: aboutImports, parameters: importParameters(),
 			problems: []problem.Code{problem.CodeNotFound, problem.CodeConflict},
-			does: exchange{status: http.StatusOK, takes: uploads(), bodyMissing: true, streams: true, handle: a.importContacts,
-				gives: []content{jsonOf[contacts.ImportReport](), {mediaType: "text/event-stream", schema: &huma.Schema{Type: "string",
-					Description: "Events `progress` (data: ImportProgress), then one `report` (data: ImportReport) or `problem` (data: `code`, `detail` and `field` of a Problem)."}}}},
+			does:     a.importing(),
 		},
 		{
 			name: "exportContacts", method: "GET", path: "/v1/contacts/export", scope: "read", subject: subject,
@@ -72,6 +64,24 @@ func (a *API) importOperations() []operation {
 	}
 }
 
+const aboutImports = "With `Accept: text/event-stream` the answer is a stream of `progress` events, then one `report` or `problem`. " +
+	"A file can be imported again, which changes nothing of what is known; so an Idempotency-Key is not needed, and refused."
+
+func importParameters() []parameter {
+	return []parameter{
+		{name: "dry_run", description: "Answers with the plan, and changes nothing.", schema: &huma.Schema{Type: "boolean", Default: false}},
+		{name: "plan", description: "The id of a plan to carry out; no file is sent then."},
+		columnsParameter(),
+	}
+}
+
+// importing is an exchange of a file, or of nothing, for the report of an import.
+func (a *API) importing() exchange {
+	return exchange{status: http.StatusOK, takes: uploads(), bodyMissing: true, streams: true, handle: a.importPeople,
+		gives: []content{jsonOf[contacts.ImportReport](), {mediaType: "text/event-stream", schema: &huma.Schema{Type: "string",
+			Description: "Events `progress` (data: ImportProgress), then one `report` (data: ImportReport) or `problem` (data: `code`, `detail` and `field` of a Problem)."}}}}
+}
+
 // givingCSV is an exchange without a body, answered with a file that is sent as it is read.
 func givingCSV(h handler) exchange {
 	return exchange{status: http.StatusOK, gives: []content{{mediaType: "text/csv", schema: &huma.Schema{Type: "string"}}}, streams: true, handle: h}
@@ -89,10 +99,11 @@ func uploads() (bodies []content) {
 	return append(bodies, content{mediaType: "multipart/form-data", schema: form})
 }
 
-// importContacts answers POST /v1/contacts/import: a file as the body or as the form's file, dry with
-// ?dry_run=true; or ?plan=ID, which carries out the plan of a dry run. A client that accepts an event
-// stream is told of the progress. One that goes away stops the import after a step.
-func (a *API) importContacts(w http.ResponseWriter, r *http.Request, key org.Key) error {
+// importPeople answers POST /v1/contacts/import, and for a campaign's people POST
+// /v1/campaigns/{id}/people/import: a file as the body or as the form's file, dry with ?dry_run=true; or
+// ?plan=ID, which carries out the plan of a dry run. A client that accepts an event stream is told of the
+// progress. One that goes away stops the import after a step.
+func (a *API) importPeople(w http.ResponseWriter, r *http.Request, key org.Key) error {
 	values := query(r)
 	dry, err := flag(values, "dry_run")
 	if err != nil {
@@ -103,6 +114,10 @@ func (a *API) importContacts(w http.ResponseWriter, r *http.Request, key org.Key
 	}
 	columns, err := chosenColumns(values)
 	if err != nil {
+		return err
+	}
+	campaign := r.PathValue("id")
+	if err := a.belongs(r.Context(), key.OrgID, values.Get("plan"), campaign); err != nil {
 		return err
 	}
 	o, err := a.Orgs.Org(r.Context(), key.OrgID)
@@ -122,12 +137,29 @@ func (a *API) importContacts(w http.ResponseWriter, r *http.Request, key org.Key
 		if err != nil {
 			return nil, err
 		}
-		file.Progress, file.Options = tell, sheet.Options{Limits: a.ImportLimits, Columns: columns}
+		file.Campaign, file.Progress, file.Options = campaign, tell, sheet.Options{Limits: a.ImportLimits, Columns: columns}
 		if dry {
 			return a.Book.PlanImport(r.Context(), o, file)
 		}
 		return a.Book.Import(r.Context(), o, file)
 	})
+}
+
+// belongs refuses a campaign that is not there, and a plan that is another's.
+func (a *API) belongs(ctx context.Context, id org.ID, plan, campaign string) error {
+	if campaign != "" {
+		if _, err := a.Book.Campaign(ctx, id, campaign); err != nil {
+			return err
+		}
+	}
+	if plan == "" {
+		return nil
+	}
+	report, err := a.Book.ImportReport(ctx, id, plan)
+	if err == nil && report.CampaignID != campaign {
+		return problem.NotFound("There is no such plan here: it is for other people.")
+	}
+	return err
 }
 
 // columnsParameter describes what [chosenColumns] reads.

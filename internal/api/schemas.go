@@ -19,6 +19,7 @@ var names = map[reflect.Type]string{
 	reflect.TypeFor[contacts.Page]():    "ContactPage",
 	reflect.TypeFor[ledger.Page]():      "InteractionPage",
 	reflect.TypeFor[agentList]():        "AgentList",
+	reflect.TypeFor[campaignList]():     "CampaignList",
 	reflect.TypeFor[captureInput]():     "ContactCapture",
 	reflect.TypeFor[problem.Document](): "Problem",
 	reflect.TypeFor[recognize.Trace]():  "Recognition",

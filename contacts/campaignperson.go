@@ -1,0 +1,84 @@
+package contacts
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"ringside/internal/org"
+	"ringside/internal/phone"
+	"ringside/internal/problem"
+)
+
+// CampaignPerson is somebody whom a campaign calls: known by phone, not necessarily a contact.
+type CampaignPerson struct {
+	ID       string
+	Campaign string // the campaign's name; it is made if the organisation has none of this name
+	Phone    string // as a person writes it
+	Name     string
+	Notes    string
+	// CalledAt is when the campaign called them. Zero: not yet, and so they are not recognised
+	// by this campaign (rule 8).
+	CalledAt time.Time
+}
+
+// AddCampaignPerson records that a campaign has called somebody. A person the campaign already has
+// is brought up to date: blanks replace nothing, a placeholder does not replace a real name, and
+// CalledAt only moves forward. It returns the person as stored.
+func (b *Book) AddCampaignPerson(ctx context.Context, o org.Org, p CampaignPerson) (CampaignPerson, error) {
+	for _, f := range []struct{ name, text string }{{"name", p.Name}, {"notes", p.Notes}} {
+		if err := storable(f.name, f.text); err != nil {
+			return p, err
+		}
+	}
+	campaign, err := campaignName(p.Campaign)
+	if wrong, ok := errors.AsType[*problem.Error](err); ok {
+		wrong.Field = "campaign"
+		return p, wrong
+	}
+	p.Campaign, p.Name, p.Notes = campaign, tidy(p.Name), strings.TrimSpace(p.Notes)
+	n, err := phone.Parse(p.Phone, o.Country)
+	switch {
+	case err != nil:
+		return p, problem.Invalid("phone", "%s", err)
+	case utf8.RuneCountInString(p.Name) > MaxName:
+		return p, problem.Invalid("name", "The name is longer than %d characters.", MaxName)
+	case utf8.RuneCountInString(p.Notes) > MaxNotes:
+		return p, problem.Invalid("notes", "The notes are longer than %d characters.", MaxNotes)
+	}
+	p.Phone = n.String()
+	err = b.fenced(ctx, "add campaign person", o.ID, []phone.Number{n}, func(ctx context.Context, tx pgx.Tx) error {
+		if err := refuseOwn(ctx, tx, o.ID, n); err != nil {
+			return err
+		}
+		var campaignID string
+		// The empty update makes an existing row come back; campaigns are few and rarely added.
+		err := tx.QueryRow(ctx, `
+			INSERT INTO campaigns (org_id, name) VALUES ($1::text::uuid, $2)
+			ON CONFLICT (org_id, name) DO UPDATE SET name = excluded.name RETURNING id::text`, o.ID, p.Campaign).Scan(&campaignID)
+		if err != nil {
+			return err
+		}
+		var calledAt *time.Time
+		if !p.CalledAt.IsZero() {
+			calledAt = &p.CalledAt
+		}
+		err = tx.QueryRow(ctx, `
+			INSERT INTO campaign_people (org_id, campaign_id, phone, name, notes, called_at)
+			VALUES ($1::text::uuid, $2::text::uuid, $3, $4, $5, $6)
+			ON CONFLICT (campaign_id, phone) DO UPDATE SET
+				name = CASE WHEN ringside_real_name(excluded.name) OR campaign_people.name = '' THEN excluded.name ELSE campaign_people.name END,
+				notes = coalesce(nullif(excluded.notes, ''), campaign_people.notes),
+				called_at = greatest(campaign_people.called_at, excluded.called_at)
+			RETURNING id::text, name, notes, called_at`, o.ID, campaignID, n, p.Name, p.Notes, calledAt).Scan(&p.ID, &p.Name, &p.Notes, &calledAt)
+		if calledAt != nil {
+			p.CalledAt = *calledAt
+		}
+		return err
+	})
+	return p, err
+}
