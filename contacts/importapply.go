@@ -97,13 +97,17 @@ func (b *Book) lease(ctx context.Context, importID string, anew bool) (free bool
 func (b *Book) ImportReport(ctx context.Context, id org.ID, importID string) (r ImportReport, err error) {
 	var line int
 	var state ImportState
-	err = b.pool.QueryRow(ctx, `SELECT report, state, applied_line FROM contact_imports WHERE org_id = $1::text::uuid AND id = $2::text::uuid`, id, importID).
-		Scan(&r, &state, &line)
+	var created time.Time
+	err = b.pool.QueryRow(ctx, `SELECT report, state, applied_line, created_at FROM contact_imports WHERE org_id = $1::text::uuid AND id = $2::text::uuid`, id, importID).
+		Scan(&r, &state, &line, &created)
 	if errors.Is(err, pgx.ErrNoRows) || isInvalidText(err) {
 		return r, problem.NotFound("There is no import %s.", importID)
 	}
 	if err != nil {
 		return r, fmt.Errorf("read import: %w", err)
+	}
+	if state == ImportReading { // nothing is known yet
+		r = ImportReport{ID: importID, CreatedAt: created, Problems: []ImportProblem{}, Columns: []ImportColumn{}, UnknownColumns: []string{}}
 	}
 	r.State = state
 	if state == ImportStopped || state == ImportRunning {

@@ -156,12 +156,32 @@ func (d *documented) check(r *http.Request, response *http.Response, raw []byte)
 		d.t.Errorf("%s is answered %d %s, which the document does not have", name, response.StatusCode, mediaType)
 	case strings.HasSuffix(mediaType, "json"):
 		d.valid(name, content.Schema, raw)
+	case mediaType == "text/event-stream":
+		d.checkEvents(name, raw)
 	}
 	if mediaType == "application/problem+json" {
 		d.hasCode(name, *described.Value.Description, raw)
 	}
 	if response.StatusCode < 300 {
 		d.checkRequest(name, op, r)
+	}
+}
+
+// checkEvents holds the events of an import to the document.
+func (d *documented) checkEvents(name string, raw []byte) {
+	d.t.Helper()
+	schemas := map[string]string{"progress": "ImportProgress", "report": "ImportReport", "problem": "ImportFailure"}
+	for _, e := range eventsOf(d.t, raw) {
+		data, err := json.Marshal(e.data)
+		if err != nil {
+			d.t.Fatal(err)
+		}
+		schema := d.document.Components.Schemas[schemas[e.name]]
+		if schema == nil {
+			d.t.Errorf("%s: the event %q is not in the document", name, e.name)
+			continue
+		}
+		d.valid(name+", event "+e.name, schema, data)
 	}
 }
 

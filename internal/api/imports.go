@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -78,8 +79,13 @@ func importParameters() []parameter {
 // importing is an exchange of a file, or of nothing, for the report of an import.
 func (a *API) importing() exchange {
 	return exchange{status: http.StatusOK, takes: uploads(), bodyMissing: true, streams: true, handle: a.importPeople,
-		gives: []content{jsonOf[contacts.ImportReport](), {mediaType: "text/event-stream", schema: &huma.Schema{Type: "string",
-			Description: "Events `progress` (data: ImportProgress), then one `report` (data: ImportReport) or `problem` (data: `code`, `detail` and `field` of a Problem)."}}}}
+		gives: []content{jsonOf[contacts.ImportReport](), importEvents()}}
+}
+
+// importEvents are what an import tells a client that accepts a stream.
+func importEvents() content {
+	return content{mediaType: "text/event-stream", schema: &huma.Schema{Type: "string", Description: "Events `progress`, then one `report` or `problem`; their data is JSON."},
+		events: map[string]reflect.Type{"progress": reflect.TypeFor[contacts.ImportProgress](), "report": reflect.TypeFor[contacts.ImportReport](), "problem": reflect.TypeFor[importFailure]()}}
 }
 
 // givingCSV is an exchange without a body, answered with a file that is sent as it is read.
@@ -252,12 +258,19 @@ func stream(w http.ResponseWriter, r *http.Request, fn func(tell func(contacts.I
 	value, err := fn(func(p contacts.ImportProgress) { _ = send("progress", p) }) // who has gone is noticed by the request's context
 	if err != nil {
 		p, shown := problem.From(err)
-		if sendErr := send("problem", map[string]any{"code": p.Code, "detail": p.Detail, "field": p.Field}); shown || sendErr != nil {
+		if sendErr := send("problem", importFailure{p.Code, p.Detail, p.Field}); shown || sendErr != nil {
 			return sendErr
 		}
 		return streamed{err}
 	}
 	return send("report", value)
+}
+
+// importFailure is the data of the event that ends the stream of an import that failed.
+type importFailure struct {
+	Code   problem.Code `json:"code"`
+	Detail string       `json:"detail"`
+	Field  string       `json:"field" doc:"The field, parameter or column at fault; empty where it is none of them."`
 }
 
 // streamed is an error of a response that has begun: it can only be logged.

@@ -194,6 +194,19 @@ func TestUploadsThatCannotBe(t *testing.T) {
 	}
 }
 
+// The report of a file that is still read has no counts yet, and is a report all the same.
+func TestReportOfAnImportThatIsRead(t *testing.T) {
+	t.Parallel()
+	o := open(t)
+	var id string
+	if err := o.pool.QueryRow(t.Context(), `INSERT INTO contact_imports (org_id) SELECT org_id FROM interactions RETURNING id::text`).Scan(&id); err != nil {
+		t.Fatal(err)
+	}
+	if report := o.book(t, 200, "GET", "/v1/imports/"+id, ""); report["state"] != "reading" || report["id"] != id {
+		t.Errorf("reported %v", report)
+	}
+}
+
 // What a column is can be said where its name does not say it.
 func TestImportWithChosenColumns(t *testing.T) {
 	t.Parallel()

@@ -11,7 +11,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"ringside/contacts"
 	"ringside/internal/idempotency"
 	"ringside/internal/org"
 	"ringside/internal/problem"
@@ -48,7 +47,6 @@ func describe(operations []operation) []byte {
 		Components: &huma.Components{Schemas: d.registry, SecuritySchemes: map[string]*huma.SecurityScheme{securityScheme: {
 			Type: "http", Scheme: "bearer", BearerFormat: "rsk_…", Description: "A key from `ringside key create`. Scopes: " + strings.Join(org.Scopes, ", ") + "."}}},
 	}
-	d.schema(reflect.TypeFor[contacts.ImportProgress]()) // of the events of an import
 	seen := map[string]bool{}
 	for i := range operations {
 		op := &operations[i]
@@ -136,6 +134,18 @@ func (d *documenting) contents(all []content, sent bool) map[string]*huma.MediaT
 			}
 		}
 		described[c.mediaType] = &huma.MediaType{Schema: schema}
+		if c.events != nil {
+			described[c.mediaType].Extensions = map[string]any{"x-events": d.events(c.events)}
+		}
+	}
+	return described
+}
+
+// events are the schemas of each event's data. OpenAPI 3.1 has no word for them.
+func (d *documenting) events(events map[string]reflect.Type) map[string]*huma.Schema {
+	described := map[string]*huma.Schema{}
+	for name, data := range events {
+		described[name] = d.schema(data)
 	}
 	return described
 }

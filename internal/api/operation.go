@@ -65,6 +65,7 @@ type content struct {
 	mediaType string
 	jsonOf    reflect.Type
 	schema    *huma.Schema
+	events    map[string]reflect.Type // the data of each, of a stream of events
 }
 
 func jsonOf[T any]() content {

@@ -33,6 +33,8 @@ func (l *limiters) admit(keyID string) error {
 	if l.rate.PerSecond <= 0 {
 		return nil
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	now := time.Now()
 	reserved := l.of(keyID, now).ReserveN(now, 1)
 	wait := reserved.DelayFrom(now)
@@ -46,10 +48,8 @@ func (l *limiters) admit(keyID string) error {
 	return p
 }
 
-// of returns a key's limiter.
+// of returns a key's limiter. The mutex is held.
 func (l *limiters) of(keyID string, now time.Time) *rate.Limiter {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.sweep(now)
 	limiter := l.byKey[keyID]
 	if limiter == nil {
