@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +21,7 @@ import (
 
 	"ringside/internal/api"
 	"ringside/internal/org"
+	"ringside/internal/problem"
 )
 
 var update = flag.Bool("update", false, "write docs/openapi.json")
@@ -102,6 +105,20 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 			if want := method == "POST" && !strings.HasSuffix(path, "/import"); hasHeader != want {
 				t.Errorf("%s has an Idempotency-Key: %t, want %t", name, hasHeader, want)
 			}
+		}
+	}
+}
+
+func TestEveryCodeIsExplained(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range problem.Codes() {
+		status := fmt.Sprint(code.Status())
+		if line := regexp.MustCompile("(?m)^\\|.*`" + string(code) + "`.*\\|.*" + status); !line.Match(raw) {
+			t.Errorf("the table of docs/api.md lacks %s with %s", code, status)
 		}
 	}
 }

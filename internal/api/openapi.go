@@ -57,6 +57,7 @@ func describe(operations []operation) []byte {
 		}
 	}
 	amend(d.registry, d.sent)
+	explain(d.registry)
 	return indented(doc)
 }
 
