@@ -23,7 +23,8 @@ const (
 // Import plans a file and carries the plan out at once. If ctx ends first, the import stops after a
 // step: the report says where, and no error is returned.
 func (b *Book) Import(ctx context.Context, o org.Org, f ImportFile) (ImportReport, error) {
-	plan, err := b.PlanImport(ctx, o, f)
+	// What a plan says of the book would be out of date before anybody saw it.
+	plan, err := b.planImport(ctx, o, f, func(ctx context.Context, _ org.ID, r *ImportReport) error { return b.saveImport(ctx, r) })
 	if err != nil {
 		return ImportReport{}, err
 	}
@@ -209,10 +210,6 @@ func (b *Book) importStep(ctx context.Context, id org.ID, report *ImportReport, 
 				return err
 			}
 		}
-		// A plan that was made for an empty book must not be kept for a full one.
-		if _, err := tx.Exec(ctx, `SET LOCAL plan_cache_mode = force_custom_plan`); err != nil {
-			return err
-		}
 		var room *int
 		if limit != nil {
 			used, err := countActive(ctx, tx, id)
@@ -222,7 +219,9 @@ func (b *Book) importStep(ctx context.Context, id org.ID, report *ImportReport, 
 			left := max(0, *limit-used)
 			room = &left
 		}
-		return tx.QueryRow(ctx, into.step, id, report.ID, after, importStep, room).Scan(&s.line, &s.fresh, &s.created, &s.archived, &s.leftOut)
+		// A plan that was made for an empty book must not be kept for a full one: the statement is not
+		// prepared. plan_cache_mode would have the checks of foreign keys planned for each row.
+		return tx.QueryRow(ctx, into.step, pgx.QueryExecModeCacheDescribe, id, report.ID, after, importStep, room).Scan(&s.line, &s.fresh, &s.created, &s.archived, &s.leftOut)
 	})
 	return s, err
 }

@@ -29,6 +29,11 @@ type ImportFile struct {
 // PlanImport reads a file, keeps what is to become of each row, and writes nothing into the book. The
 // plan is carried out by [Book.ApplyImport].
 func (b *Book) PlanImport(ctx context.Context, o org.Org, f ImportFile) (ImportReport, error) {
+	return b.planImport(ctx, o, f, b.countPlan)
+}
+
+// planImport plans a file. Finish completes and keeps the report when all rows are staged.
+func (b *Book) planImport(ctx context.Context, o org.Org, f ImportFile, finish func(context.Context, org.ID, *ImportReport) error) (ImportReport, error) {
 	s, err := sheet.Open(f.Content, f.Options)
 	if err != nil {
 		return ImportReport{}, failed("read file", err)
@@ -53,7 +58,7 @@ func (b *Book) PlanImport(ctx context.Context, o org.Org, f ImportFile) (ImportR
 	}
 	if err == nil {
 		p.report.Repairs = p.repairs.Counts()
-		err = b.countPlan(ctx, o.ID, &p.report)
+		err = finish(ctx, o.ID, &p.report)
 	}
 	if err != nil {
 		_, cleanErr := b.pool.Exec(context.WithoutCancel(ctx), `DELETE FROM contact_imports WHERE id = nullif($1, '')::uuid`, p.report.ID)
@@ -78,27 +83,47 @@ type planner struct {
 // sending, so that an upload that crawls keeps none from callers.
 const stagedAtOnce = 5000
 
-// stage reads the whole file.
-func (p *planner) stage(ctx context.Context, b *Book) error {
-	batch := make([][]any, 0, stagedAtOnce)
+// stage reads the whole file. While some rows are sent, the next are read.
+func (p *planner) stage(ctx context.Context, b *Book) (err error) {
+	var sending chan error // of the batch under way; nil: there is none
+	sent := func() error {
+		if sending == nil {
+			return nil
+		}
+		defer func() { sending = nil }()
+		return <-sending
+	}
+	defer func() { err = errors.Join(err, sent()) }()
+	batch, other := make([][]any, 0, stagedAtOnce), make([][]any, 0, stagedAtOnce)
 	for {
-		row, err := p.next()
+		row, readErr := p.next()
 		if row != nil {
 			batch = append(batch, row)
 		}
-		if len(batch) == stagedAtOnce || err != nil && len(batch) > 0 {
-			if _, err := b.pool.CopyFrom(ctx, pgx.Identifier{"contact_import_rows"}, stagedColumns, pgx.CopyFromRows(batch)); err != nil {
+		if len(batch) == stagedAtOnce || readErr != nil && len(batch) > 0 {
+			if err := sent(); err != nil {
 				return err
 			}
-			batch = batch[:0]
+			sending = b.sendStaged(ctx, batch)
+			batch, other = other[:0], batch
 		}
-		if errors.Is(err, io.EOF) {
+		if errors.Is(readErr, io.EOF) {
 			return nil
 		}
-		if err != nil {
-			return err
+		if readErr != nil {
+			return readErr
 		}
 	}
+}
+
+// sendStaged sends rows to Postgres; its result comes when they are there.
+func (b *Book) sendStaged(ctx context.Context, batch [][]any) chan error {
+	sending := make(chan error, 1)
+	go func() {
+		_, err := b.pool.CopyFrom(ctx, pgx.Identifier{"contact_import_rows"}, stagedColumns, pgx.CopyFromRows(batch))
+		sending <- err
+	}()
+	return sending
 }
 
 // stagedColumns are the columns of a planned row, in the order of planner.next.
