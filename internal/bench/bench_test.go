@@ -30,6 +30,7 @@ var tinyPlan = plan{
 	contacts: 3000, familiar: 5, shared: 200, samples: 2,
 	faultConnections: 2, faultTurn: 300 * time.Millisecond,
 	calls: []int{3}, relayRounds: 1, relayTurn: 200 * time.Millisecond, relayWarmUp: 20 * time.Millisecond,
+	people: 1000, importRounds: 1, searches: 2, writeRounds: 1, writeTurn: 30 * time.Millisecond,
 }
 
 func TestARunMeasuresEverything(t *testing.T) {
@@ -47,6 +48,9 @@ func TestARunMeasuresEverything(t *testing.T) {
 		"| relay, 3 calls at 50 frames a second each way: added p99 | ≤ 1.2 times the byte proxy's | ",
 		"| 2 | bare handler | ", "| 2 | unknown caller, in process | ",
 		"| 3 | nothing between | ", "| 3 | byte proxy | ", "| 3 | ringside | ",
+		"| import of 1000 rows: wall time | ≤ 2.5 times COPY's | ", "| import of 1000 rows: peak memory | ≤ 150 MB | ",
+		"| search of 1000 contacts, first page, with the total: p99 | ≤ 20 ms | ", "| search of 1000 contacts, later page: p99 | ≤ 20 ms | ",
+		"| a rare tag | ", "| 1 | add, with a limit | ", "| 32 | archive | ",
 		" calls asked about, ", "events to the ledger and dropped ",
 	} {
 		if !strings.Contains(report.String(), want) {

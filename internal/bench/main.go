@@ -4,7 +4,8 @@
 //   - POST /twilio/voice beside a bare net/http handler that parses the form, checks the signature and
 //     returns constant TwiML;
 //   - the relay beside a proxy that copies bytes;
-//   - the time to answer a caller while Redis is silent and Postgres slow.
+//   - the time to answer a caller while Redis is silent and Postgres slow;
+//   - an import into the address book beside COPY, adding to it beside plain inserts, and searching it.
 //
 // What is measured is the program itself, built from this module and run as its own process, on a
 // Postgres that writes through to the disk and a real Redis. A missed goal is a line in the table, not
@@ -49,9 +50,10 @@ const (
 	partVoice  = "voice"
 	partFaults = "faults"
 	partRelay  = "relay"
+	partBook   = "book" // last: it empties the address book
 )
 
-var parts = []string{partVoice, partFaults, partRelay}
+var parts = []string{partVoice, partFaults, partRelay, partBook}
 
 // run is the program. It fails if something could not be measured, never for what was measured.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
@@ -107,6 +109,8 @@ func measure(ctx context.Context, p plan, wanted []string, stdout, stderr io.Wri
 			r.faults, err = s.measureFaults(ctx)
 		case partRelay:
 			r.relay, err = s.measureRelay(ctx)
+		case partBook:
+			r.book, err = s.measureBook(ctx)
 		}
 		if err != nil {
 			return fmt.Errorf("measure %s: %w", part, err)

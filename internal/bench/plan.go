@@ -29,6 +29,13 @@ type plan struct {
 	relayTurn   time.Duration
 	relayWarmUp time.Duration
 	profiled    time.Duration // how long a profile is taken
+
+	// Book.
+	people       int // rows of the file that is imported, and contacts after it; a multiple of rowsOfAKind
+	importRounds int
+	searches     int // of each kind
+	writeRounds  int
+	writeTurn    time.Duration
 }
 
 type voiceLoad struct{ connections, rounds int }
@@ -41,6 +48,7 @@ var fullPlan = plan{
 	faultConnections: 32, faultTurn: 6 * time.Second,
 	calls: []int{100, 500}, relayRounds: 5, relayTurn: 3 * time.Second, relayWarmUp: 500 * time.Millisecond,
 	profiled: 5 * time.Second,
+	people:   1_000_000, importRounds: 1, searches: 40, writeRounds: 3, writeTurn: 2 * time.Second,
 }
 
 var quickPlan = plan{
@@ -51,4 +59,5 @@ var quickPlan = plan{
 	faultConnections: 16, faultTurn: 2 * time.Second,
 	calls: []int{100}, relayRounds: 2, relayTurn: time.Second, relayWarmUp: 200 * time.Millisecond,
 	profiled: 2 * time.Second,
+	people:   50_000, importRounds: 2, searches: 20, writeRounds: 2, writeTurn: 500 * time.Millisecond,
 }

@@ -17,6 +17,7 @@ type report struct {
 	voice    *voiceResult
 	faults   *faultResult
 	relay    []relayRow
+	book     *bookResult
 }
 
 // print writes the report as Markdown.
@@ -30,6 +31,9 @@ func (r *report) print(w io.Writer) error {
 	}
 	if r.relay != nil {
 		printRelay(&b, r.relay)
+	}
+	if r.book != nil {
+		r.book.print(&b)
 	}
 	_, err := w.Write(b.Bytes())
 	return err
@@ -63,6 +67,9 @@ func (r *report) goals(b *bytes.Buffer) {
 			row(b, what+": memory", fmt.Sprintf("≤ %d KB a call", memoryGoal>>10), verdict(relay.memory <= memoryGoal, "%.0f KB", relay.memory/1024),
 				fmt.Sprintf("the byte proxy: %.0f KB", proxy.memory/1024))
 		}
+	}
+	if r.book != nil {
+		r.book.goals(b)
 	}
 	b.WriteByte('\n')
 }
