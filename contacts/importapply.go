@@ -23,32 +23,31 @@ const (
 // Import plans a file and carries the plan out at once. If ctx ends first, the import stops after a
 // step: the report says where, and no error is returned.
 func (b *Book) Import(ctx context.Context, o org.Org, f ImportFile) (ImportReport, error) {
-	// What a plan says of the book would be out of date before anybody saw it.
-	plan, err := b.planImport(ctx, o, f, func(ctx context.Context, _ org.ID, r *ImportReport) error { return b.saveImport(ctx, r) })
+	// Nobody looks at the plan: what the book says of it is not counted. Killed from now on, it is an
+	// import that has begun.
+	begin := func(ctx context.Context, _ org.ID, r *ImportReport) error {
+		r.State = ImportRunning
+		return b.saveImport(ctx, r)
+	}
+	plan, err := b.planImport(ctx, o, f, begin)
 	if err != nil {
 		return ImportReport{}, err
 	}
-	return b.carryOut(ctx, o, plan.ID, false, f.Progress)
+	return b.ApplyImport(ctx, o, plan.ID, f.Progress)
 }
 
 // ApplyImport carries a plan out: exactly that, or, if the book has moved since, nothing: then a
 // conflict problem says what differs, and the plan is brought up to date. An import that was stopped
 // or killed is continued where it was.
-func (b *Book) ApplyImport(ctx context.Context, o org.Org, importID string, tell func(ImportProgress)) (ImportReport, error) {
-	return b.carryOut(ctx, o, importID, true, tell)
-}
-
-func (b *Book) carryOut(ctx context.Context, o org.Org, importID string, asPlanned bool, tell func(ImportProgress)) (report ImportReport, err error) {
+func (b *Book) ApplyImport(ctx context.Context, o org.Org, importID string, tell func(ImportProgress)) (report ImportReport, err error) {
 	err = b.holdImport(ctx, o.ID, importID, func(held ImportReport) error {
 		report = held
 		switch report.State {
 		case ImportDone, ImportUndone, ImportReading:
 			return problem.New(problem.CodeConflict, "The import %s is %s already.", importID, report.State)
 		case ImportPlanned:
-			if asPlanned {
-				if err := b.sameAsPlanned(ctx, o.ID, &report); err != nil {
-					return err
-				}
+			if err := b.sameAsPlanned(ctx, o.ID, &report); err != nil {
+				return err
 			}
 			report.Created, report.Known, report.Archived, report.LeftOut = 0, 0, 0, 0
 		}
