@@ -59,7 +59,7 @@ type Contact struct {
 	UpdatedAt       time.Time      `json:"updated_at"`
 	ArchivedAt      *time.Time     `json:"archived_at"` // nil: active
 	MergedInto      *string        `json:"merged_into"` // the contact that this one became a part of; nil: none
-	// Origins tells of name, email, tags and notes where the value came from, and when (rule 3).
+	// Origins tells of phone, name, email, tags and notes where the value came from, and when (rule 3).
 	Origins map[string]Origin `json:"origins"`
 }
 

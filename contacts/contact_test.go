@@ -40,7 +40,7 @@ func TestAddReturnsTheContactAsItIsStored(t *testing.T) {
 	want := contacts.Contact{ID: got.ID, Name: "Alex Chen", Phone: "+14155551200", OtherPhones: []phone.Number{}, Email: "alex@acme.io",
 		Tags: []string{"vip", "re turning guest"}, Notes: "Prefers mornings\nand tea", Source: contacts.SourcePerson,
 		CreatedAt: got.CreatedAt, UpdatedAt: got.CreatedAt,
-		Origins: map[string]contacts.Origin{"name": said, "email": said, "tags": said, "notes": said}}
+		Origins: map[string]contacts.Origin{"phone": said, "name": said, "email": said, "tags": said, "notes": said}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Add (-want +got):\n%s", diff)
 	}

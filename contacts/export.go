@@ -61,6 +61,9 @@ const problemColumn = "Problem"
 // is wrong with it, to be mended and imported again.
 func (b *Book) WriteRejected(ctx context.Context, id org.ID, importID string, to io.Writer) error {
 	report, err := b.ImportReport(ctx, id, importID)
+	if err == nil {
+		err = report.rowsKept()
+	}
 	if err != nil {
 		return err
 	}
@@ -100,7 +103,11 @@ func (b *Book) WriteRejected(ctx context.Context, id org.ID, importID string, to
 
 // WriteLeftOut writes the rows for which the plan had no room, to be imported when it has.
 func (b *Book) WriteLeftOut(ctx context.Context, id org.ID, importID string, to io.Writer) error {
-	if _, err := b.ImportReport(ctx, id, importID); err != nil {
+	report, err := b.ImportReport(ctx, id, importID)
+	if err == nil {
+		err = report.rowsKept()
+	}
+	if err != nil {
 		return err
 	}
 	return b.writePeople(ctx, to, `

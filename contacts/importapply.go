@@ -45,7 +45,11 @@ func (b *Book) ApplyImport(ctx context.Context, o org.Org, importID string, tell
 		switch report.State {
 		case ImportDone, ImportUndone, ImportReading:
 			return problem.New(problem.CodeConflict, "The import %s is %s already.", importID, report.State)
-		case ImportPlanned:
+		}
+		if err := report.rowsKept(); err != nil {
+			return err
+		}
+		if report.State == ImportPlanned {
 			if err := b.sameAsPlanned(ctx, o.ID, &report); err != nil {
 				return err
 			}

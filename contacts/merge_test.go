@@ -14,12 +14,6 @@ import (
 	"ringside/internal/problem"
 )
 
-// backdate makes a contact an earlier one.
-func (s shelf) backdate(t *testing.T, c contacts.Contact) {
-	t.Helper()
-	s.mustExec(t, `UPDATE contacts SET created_at = created_at - interval '1 day' WHERE id = $1::text::uuid`, c.ID)
-}
-
 func (s shelf) merge(t *testing.T, one, two contacts.Contact) contacts.Merge {
 	t.Helper()
 	m, err := s.Merge(t.Context(), s.org.ID, ledger.Past{}, one.ID, two.ID)
@@ -42,6 +36,14 @@ func (s shelf) pair(t *testing.T) (older, newer contacts.Contact) {
 	return found.Contacts[0], s.mustAdd(t, contacts.Draft{Name: "Alex Chen", Phone: "+12025550133", Email: "alex@acme.io", Tags: []string{"VIP", "returning"}, Notes: "Prefers mornings"})
 }
 
+// pairOf is two contacts with these numbers, the older one first.
+func (s shelf) pairOf(t *testing.T, one, two string) (older, newer contacts.Contact) {
+	t.Helper()
+	older, newer = s.mustAdd(t, contacts.Draft{Name: "Alex", Phone: one}), s.mustAdd(t, contacts.Draft{Name: "Alex", Phone: two})
+	s.mustExec(t, `UPDATE contacts SET created_at = created_at - interval '1 day' WHERE id = $1::text::uuid`, older.ID)
+	return older, newer
+}
+
 func TestMergeKeepsTheOlderAndTheBetter(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
@@ -50,7 +52,7 @@ func TestMergeKeepsTheOlderAndTheBetter(t *testing.T) {
 	want := older
 	want.Name, want.Email, want.Tags, want.Notes = "Alex Chen", "alex@acme.io", []string{"vip", "returning"}, "Likes tea\nPrefers mornings"
 	want.OtherPhones, want.UpdatedAt = []phone.Number{"+12025550133"}, c.UpdatedAt
-	want.Origins = map[string]contacts.Origin{"name": newer.Origins["name"], "email": newer.Origins["email"], "tags": c.Origins["tags"], "notes": newer.Origins["notes"]}
+	want.Origins = map[string]contacts.Origin{"phone": older.Origins["phone"], "name": newer.Origins["name"], "email": newer.Origins["email"], "tags": c.Origins["tags"], "notes": newer.Origins["notes"]}
 	if diff := cmp.Diff(want, c); diff != "" || c.Origins["tags"].Source != contacts.SourcePerson {
 		t.Errorf("merged (-want, +got):\n%s", diff)
 	}
@@ -83,7 +85,7 @@ func TestMergeKeepsTheOlderAndTheBetter(t *testing.T) {
 	}
 	// Another of their numbers can become the first.
 	changed, err := s.Change(t.Context(), s.org, older.ID, contacts.Change{Phone: new("+12025550133")})
-	if err != nil || changed.Phone != "+12025550133" || !slices.Equal(changed.OtherPhones, []phone.Number{"+14155551200"}) {
+	if err != nil || changed.Phone != "+12025550133" || changed.Origins["phone"].Source != contacts.SourcePerson || !slices.Equal(changed.OtherPhones, []phone.Number{"+14155551200"}) {
 		t.Errorf("changed %+v: %v", changed, err)
 	}
 }

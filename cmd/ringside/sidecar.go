@@ -161,6 +161,26 @@ func (s *sidecar) listen(callers *cache.Callers, calls *cache.Calls) {
 		}
 	}
 	s.background.Go(func() { s.listener.Run(ctx) })
+	s.background.Go(func() { s.upkeep(ctx) })
+}
+
+// upkeepEvery is how often what is kept for a while only is removed.
+const upkeepEvery = time.Hour
+
+// upkeep looks after the address book until ctx ends.
+func (s *sidecar) upkeep(ctx context.Context) {
+	due := time.NewTicker(upkeepEvery)
+	defer due.Stop()
+	for {
+		if err := s.book.Upkeep(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("what is no longer needed stays for another hour", "error", err)
+		}
+		select {
+		case <-due.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // forgetErased forgets what was decided about callers who were erased while nothing was heard.

@@ -32,7 +32,7 @@ func TestAContactsLife(t *testing.T) {
 	if diff := cmp.Diff([]any{"vip"}, added["tags"]); diff != "" {
 		t.Errorf("tags: %s", diff)
 	}
-	if origins, _ := added["origins"].(map[string]any); len(origins) != 4 {
+	if origins, _ := added["origins"].(map[string]any); len(origins) != 5 {
 		t.Errorf("origins %v", added["origins"])
 	}
 	path := "/v1/contacts/" + id

@@ -39,6 +39,22 @@ CREATE INDEX contacts_other_phones ON contacts USING gin (ringside_other_numbers
 CREATE INDEX contacts_merged ON contacts (merged_into) WHERE merged_into IS NOT NULL;
 CREATE INDEX contacts_with_other_phones ON contacts (id) WHERE other_phones <> '{}';
 
+-- Where the phone came from once it was changed; NULL: from where the contact did, when it was made.
+ALTER TABLE contacts
+    ADD COLUMN phone_source text CHECK (phone_source IS NULL OR ringside_source_rank(phone_source) > 0),
+    ADD COLUMN phone_at     timestamptz;
+-- +goose StatementBegin
+CREATE FUNCTION ringside_phone_edited() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.phone_source := 'person'; NEW.phone_at := now();
+    RETURN NEW;
+END
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER phone_edited BEFORE UPDATE OF phone ON contacts
+    FOR EACH ROW WHEN (NEW.phone <> OLD.phone AND (NEW.phone_source, NEW.phone_at) IS NOT DISTINCT FROM (OLD.phone_source, OLD.phone_at))
+    EXECUTE FUNCTION ringside_phone_edited();
+
 CREATE TABLE contact_merges (
     id        uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     org_id    uuid NOT NULL REFERENCES orgs ON DELETE CASCADE,
