@@ -52,7 +52,7 @@ func open(t *testing.T) *office {
 		Log:   slog.New(slog.NewTextHandler(o.log, nil))}).Register(mux)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	o.url, o.client = server.URL, &http.Client{Transport: &documented{t: t, document: loadDocument(t)}}
+	o.url, o.client = server.URL, &http.Client{Transport: newDocumented(t)}
 
 	acme, key := o.orgWithKey(t, store, "Acme")
 	_, o.other = o.orgWithKey(t, store, "Umbrella")
@@ -237,6 +237,7 @@ func TestInternalFailure(t *testing.T) {
 	request := httptest.NewRequest("GET", "/v1/recognitions/"+running, nil)
 	request.Header.Set("Authorization", "Bearer rsk_1")
 	mux.ServeHTTP(recorder, request)
+	newDocumented(t).check(request, recorder.Result(), recorder.Body.Bytes())
 	body := recorder.Body.String()
 	if recorder.Code != http.StatusInternalServerError || !strings.Contains(body, `"code":"internal"`) || strings.Contains(body, "10.1.2.3") {
 		t.Errorf("answered %d %s", recorder.Code, body)

@@ -128,6 +128,17 @@ func TestEveryCodeIsExplained(t *testing.T) {
 type documented struct {
 	t        *testing.T
 	document *openapi3.T
+	router   routers.Router
+}
+
+func newDocumented(t *testing.T) *documented {
+	t.Helper()
+	d := &documented{t: t, document: loadDocument(t)}
+	var err error
+	if d.router, err = legacy.NewRouter(d.document); err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 // RoundTrip implements [http.RoundTripper].
@@ -236,16 +247,10 @@ func (d *documented) hasCode(name, description string, raw []byte) {
 }
 
 func (d *documented) find(r *http.Request) *openapi3.Operation {
-	d.t.Helper()
-	router, err := legacy.NewRouter(d.document)
-	if err != nil {
-		d.t.Fatal(err)
-	}
 	asked := r.Clone(r.Context())
-	asked.URL.Scheme, asked.URL.Host = "", ""
-	asked.Host = ""
-	var route *routers.Route
-	if route, _, err = router.FindRoute(asked); err != nil {
+	asked.URL.Scheme, asked.URL.Host, asked.Host = "", "", ""
+	route, _, err := d.router.FindRoute(asked)
+	if err != nil {
 		return nil
 	}
 	return route.Operation

@@ -192,6 +192,9 @@ func TestPassingFailuresAreNotKept(t *testing.T) {
 		t.Errorf("answered %d %s", response.StatusCode, body)
 	}
 	o.exec(t, `ALTER TABLE away RENAME TO contacts`)
+	if said := o.log.String(); !strings.Contains(said, "an API request failed") || strings.Contains(said, "could not be") {
+		t.Errorf("the log has %s", said)
+	}
 	if response, body := o.repeat(t, o.key, "key", "/v1/contacts", alex); response.StatusCode != 201 {
 		t.Errorf("once it works again it is answered %d %s", response.StatusCode, body)
 	}
