@@ -17,9 +17,10 @@ import (
 //
 // To add one: write a handler, put an entry beside those of its subject (or a new list into
 // [API.operations]), and run `go test ./internal/api -update`, which writes docs/openapi.json anew.
-// The types of the handler are those of the document; what their fields do not say is said in
-// schemas.go. A handler gets a request whose key has the scope, whose query has only the parameters
-// of the entry (see [query]) and, by [taking] and [creating], the body.
+// The types of the handler are those of the document. What a type of text looks like is in schemas.go,
+// and what a field means, where its name does not say it, in meanings.go. A handler gets a request whose
+// key has the scope, whose query has only the parameters of the entry (see [query]) and, by [taking] and
+// [creating], the body. A POST takes an Idempotency-Key without doing anything for it, unless it streams.
 type operation struct {
 	name         string // the operationId; client libraries make a function's name of it
 	method, path string
@@ -158,7 +159,7 @@ func (o *operation) codes() []problem.Code {
 	return slices.Compact(codes)
 }
 
-// sid is the parameter of a path that names a call.
+// sidInPath is the parameter of a path that names a call.
 func sidInPath() parameter {
 	return parameter{name: "sid", description: "Twilio's Sid of the call.", inPath: true, schema: &huma.Schema{Type: "string", Pattern: `^[0-9A-Za-z]{1,64}$`}}
 }
@@ -168,7 +169,7 @@ func idInPath(description string) parameter {
 	return parameter{name: "id", description: description, inPath: true}
 }
 
-// page are the parameters of a list that is given by the page.
+// page are the parameters of a list that comes by the page.
 func page(most, usual int) []parameter {
 	return []parameter{
 		{name: "limit", description: "How many a page has.", schema: &huma.Schema{Type: "integer", Minimum: ptr(1.), Maximum: ptr(float64(most)), Default: usual}},
