@@ -1,14 +1,20 @@
 package api_test
 
 import (
+	"context"
 	"io"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 
 	"ringside/internal/api"
+	"ringside/internal/idempotency"
+	"ringside/internal/org"
+	"ringside/recognize"
 )
 
 // repeat posts with an Idempotency-Key as the bearer of an API key.
@@ -267,5 +273,32 @@ func TestFingerprintsTellRequestsApart(t *testing.T) {
 			t.Errorf("%s and %s have the same fingerprint", name, same)
 		}
 		seen[sum] = name
+	}
+}
+
+// brokenDecisions fail in a way that nobody has thought of.
+type brokenDecisions struct{}
+
+func (brokenDecisions) Decided(context.Context, org.ID, string) *recognize.Decision { panic("broken") }
+
+func TestAPanicFreesTheKey(t *testing.T) {
+	t.Parallel()
+	o := open(t)
+	store, mux := org.NewStore(o.pool), http.NewServeMux()
+	(&api.API{Keys: store, Decisions: brokenDecisions{}, Orgs: store, Answers: idempotency.NewStore(o.pool), Log: slog.New(slog.DiscardHandler)}).Register(mux)
+	request := httptest.NewRequest("POST", "/v1/tools/capture_contact", strings.NewReader(`{"call_sid": "CA1"}`))
+	for name, value := range map[string]string{"Authorization": "Bearer " + o.key, "Content-Type": "application/json", "Idempotency-Key": "key"} {
+		request.Header.Set(name, value)
+	}
+	func() {
+		defer func() {
+			if cause := recover(); cause != "broken" {
+				t.Errorf("panicked with %v", cause)
+			}
+		}()
+		mux.ServeHTTP(httptest.NewRecorder(), request)
+	}()
+	if response, body := o.repeat(t, o.key, "key", "/v1/contacts", alex); response.StatusCode != 201 {
+		t.Errorf("the key is answered %d %s", response.StatusCode, body)
 	}
 }
