@@ -42,8 +42,7 @@ func (b *Book) Import(ctx context.Context, o org.Org, f ImportFile) (ImportRepor
 func (b *Book) ApplyImport(ctx context.Context, o org.Org, importID string, tell func(ImportProgress)) (report ImportReport, err error) {
 	err = b.holdImport(ctx, o.ID, importID, func(held ImportReport) error {
 		report = held
-		switch report.State {
-		case ImportDone, ImportUndone, ImportReading:
+		if report.State == ImportDone || report.State == ImportUndone || report.State == ImportReading {
 			return problem.New(problem.CodeConflict, "The import %s is %s already.", importID, report.State)
 		}
 		if err := report.rowsKept(); err != nil {

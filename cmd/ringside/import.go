@@ -24,7 +24,8 @@ type importCommand struct {
 	Rejected string `help:"Write the rows that cannot be read into this file, each with what is wrong with it." placeholder:"FILE"`
 	LeftOut  string `help:"Write the rows past the plan's limit into this file." placeholder:"FILE"`
 	// sep:"none": a column's name may have a comma in it.
-	Column []string `help:"What a column of the file is, where its name says too little: one of name, first_name, last_name, phone, email, tags, notes, or - to leave it out. May be repeated." placeholder:"COLUMN=FIELD" sep:"none"`
+	Column   []string `help:"What a column of the file is, where its name says too little: one of name, first_name, last_name, phone, email, tags, notes, or - to leave it out. May be repeated." placeholder:"COLUMN=FIELD" sep:"none"`
+	Campaign string   `help:"The name of the campaign whose people they are; it is made if there is none of this name. Left out: they become contacts." placeholder:"NAME"`
 	orgFlag
 	jsonFlag
 }
@@ -52,6 +53,9 @@ func (c *importCommand) Run(a *app) error {
 		book, bar := contacts.NewBook(db.Pool, contacts.NoFence{}), newBar(a.err)
 		in := contacts.ImportFile{Name: filepath.Base(c.File), Content: file, Progress: bar.show,
 			Options: sheet.Options{Limits: importLimits(a.config), Columns: columns}}
+		if in.Campaign, err = c.campaign(ctx, book, o.ID); err != nil {
+			return err
+		}
 		carryOut := book.Import
 		if c.DryRun {
 			carryOut = book.PlanImport
@@ -87,6 +91,26 @@ func (c *importCommand) columns() (map[string]sheet.Field, error) {
 		given[name] = text[i+1:]
 	}
 	return sheet.ChooseColumns(given)
+}
+
+// campaign returns the id of the campaign that is named, or "".
+func (c *importCommand) campaign(ctx context.Context, book *contacts.Book, id org.ID) (string, error) {
+	if c.Campaign == "" {
+		return "", nil
+	}
+	campaigns, err := book.Campaigns(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	named := func(known contacts.Campaign) bool { return known.Name == c.Campaign }
+	if i := slices.IndexFunc(campaigns, named); i >= 0 {
+		return campaigns[i].ID, nil
+	}
+	if c.DryRun {
+		return "", problem.NotFound("There is no campaign %q yet, and a dry run makes none.", c.Campaign)
+	}
+	campaign, err := book.CreateCampaign(ctx, id, c.Campaign)
+	return campaign.ID, err
 }
 
 // importLimits are the settings' bounds of a file, for the command and for the API.
@@ -155,7 +179,7 @@ func importSummary(r contacts.ImportReport) string {
 		fmt.Fprintf(&s, "\nColumns not imported: %s.", strings.Join(r.UnknownColumns, ", "))
 	}
 	for _, kind := range slices.Sorted(maps.Keys(r.Repairs)) {
-		fmt.Fprintf(&s, "\nRepaired: %s, %d times.", kind, r.Repairs[kind])
+		fmt.Fprintf(&s, "\nRepaired: %s (%d).", kind, r.Repairs[kind])
 	}
 	const most = 10
 	for i, p := range r.Problems {

@@ -50,7 +50,7 @@ func TestImportCommand(t *testing.T) {
 		}
 	}
 	says(0, "5 rows: 2 would be created (dry run: nothing was changed), 1 repeated in the file, 1 invalid, 1 left out: the plan's limit is reached\n"+
-		"Columns not imported: Shoe size.\nRepaired: apostrophe, 1 times.\nline 4, Mobile \"12\": ", "import", file, "--dry-run")
+		"Columns not imported: Shoe size.\nRepaired: apostrophe (1).\nline 4, Mobile \"12\": ", "import", file, "--dry-run")
 	rejected, leftOut := filepath.Join(t.TempDir(), "rejected.csv"), filepath.Join(t.TempDir(), "left.csv")
 	says(0, "5 rows: 2 created, 1 repeated in the file, 1 invalid, 1 left out", "import", file, "--org", acme, "--rejected", rejected, "--left-out", leftOut)
 	for path, want := range map[string]string{rejected: "\r\nOdd,12,,\"Mobile: ", leftOut: "\r\nRobin,'+13125550100,"} {
@@ -65,6 +65,26 @@ func TestImportCommand(t *testing.T) {
 	}
 	says(exitFailed, "phone", "import", writeFile(t, "name,email\nAlex,a@b.io\n"))
 	says(exitFailed, "no such file", "import", "/nowhere/people.csv")
+}
+
+// A file of people becomes a campaign's, which is made if there is none of its name.
+func TestImportCommandIntoACampaign(t *testing.T) {
+	t.Parallel()
+	settings, conn := emptyBook(t)
+	file := writeFile(t, "name,phone,notes\nMaria Gomez,+14155551200,Likes tea\nOdd,12,\n")
+	if status, _, errs := command(t, settings, "import", file, "--campaign", "Spring offer", "--dry-run"); status != exitFailed || !strings.Contains(errs, "There is no campaign") {
+		t.Errorf("a dry run without a campaign ended with %d: %s", status, errs)
+	}
+	for n, want := range []string{"2 rows: 1 created, 1 invalid", "2 rows: 0 created, 1 known already, 1 invalid"} {
+		if status, out, errs := command(t, settings, "import", file, "--campaign", "Spring offer"); status != 0 || !strings.HasPrefix(out, want) {
+			t.Errorf("import %d ended with %d: %s%s", n+1, status, out, errs)
+		}
+	}
+	var people string
+	must(t, conn.QueryRow(t.Context(), `SELECT string_agg(c.name || ': ' || p.name || ' ' || p.phone || ' ' || p.notes, ', ') FROM campaign_people p JOIN campaigns c ON c.id = p.campaign_id`).Scan(&people))
+	if people != "Spring offer: Maria Gomez +14155551200 Likes tea" {
+		t.Errorf("the campaigns have %s", people)
+	}
 }
 
 // What a column is can be said where its name does not say it.
