@@ -59,6 +59,10 @@ func TestMergedAndErasedOnEverySidecar(t *testing.T) {
 		}
 	}
 
+	until(t, "the transcript is kept", func() (kept bool) {
+		must(t, shop.db.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM transcripts)`).Scan(&kept))
+		return kept
+	})
 	var kept string
 	must(t, shop.db.QueryRow(t.Context(), `SELECT id::text FROM contacts WHERE archived_at IS NULL`).Scan(&kept))
 	receipt := shop.ask("POST", a.Listen+"/v1/contacts/"+kept+"/erase", key, "", 200)
