@@ -11,6 +11,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/jackc/pgx/v5"
+
 	"ringside/internal/org"
 	"ringside/internal/problem"
 )
@@ -82,7 +84,7 @@ func (b *Book) Search(ctx context.Context, id org.ID, q Query) (Page, error) {
 	where, args := q.among(byID, id)
 	page := Page{Contacts: []Contact{}}
 	if page.Total = from.Total; q.Cursor == "" {
-		if err := b.pool.QueryRow(ctx, `SELECT count(*) FROM contacts WHERE `+where, args...).Scan(&page.Total); err != nil {
+		if err := b.pool.QueryRow(ctx, `SELECT count(*) FROM contacts WHERE `+where, planned(args)...).Scan(&page.Total); err != nil {
 			return Page{}, fmt.Errorf("count contacts: %w", err)
 		}
 	}
@@ -96,7 +98,7 @@ func (b *Book) Search(ctx context.Context, id org.ID, q Query) (Page, error) {
 	}
 	args = append(args, q.Limit+1)
 	rows, err := b.pool.Query(ctx, fmt.Sprintf(`SELECT %s, (%s)::text AS sort_key FROM contacts WHERE %s ORDER BY %s %s, id %[5]s LIMIT $%[6]d`,
-		contactColumns, sort.key, where, sort.key, sort.direction, len(args)), args...)
+		contactColumns, sort.key, where, sort.key, sort.direction, len(args)), planned(args)...)
 	if err != nil {
 		return Page{}, fmt.Errorf("search contacts: %w", err)
 	}
@@ -121,6 +123,10 @@ func (b *Book) Search(ctx context.Context, id org.ID, q Query) (Page, error) {
 	}
 	return page, nil
 }
+
+// planned are arguments of a query that is planned for them: a plan for whatever may be searched reads
+// and sorts far more than a page.
+func planned(args []any) []any { return append([]any{pgx.QueryExecModeCacheDescribe}, args...) }
 
 // keyed is a row of contactColumns with its sort key behind them.
 type keyed struct {
