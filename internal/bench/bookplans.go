@@ -69,11 +69,11 @@ func (b *bookBench) explain(ctx context.Context, kind searchKind) (p searchPlans
 
 var (
 	scanned = regexp.MustCompile(`Index (?:Only )?Scan (?:Backward )?(?:using|on) (\w+)|(Seq Scan on contacts)`)
-	removed = regexp.MustCompile(`Rows Removed by (?:Filter|Index Recheck): (\d+)`)
+	passed  = regexp.MustCompile(`Rows Removed by (?:Filter|Index Recheck): (\d+)|Bitmap Index Scan.*actual rows=(\d+)`)
 )
 
-// add notes a plan of a book with so many contacts. An index that is walked for long, since nearly all
-// it leads to are not what is searched, is as bad as none.
+// add notes a plan of a book with so many contacts. An index of which most is read, since nearly all it
+// leads to are not what is searched or not of the page, is as bad as none.
 func (p *planned) add(plan string, all int) {
 	var by []string
 	for _, scan := range scanned.FindAllStringSubmatch(plan, -1) {
@@ -85,8 +85,8 @@ func (p *planned) add(plan string, all int) {
 		by = append(by, strings.TrimPrefix(scan[1], "contacts_"))
 	}
 	p.by[strings.Join(by, "+")] = true
-	for _, passed := range removed.FindAllStringSubmatch(plan, -1) {
-		if rows, err := strconv.Atoi(passed[1]); err == nil && rows > all/2 {
+	for _, number := range passed.FindAllStringSubmatch(plan, -1) {
+		if rows, err := strconv.Atoi(number[1] + number[2]); err == nil && rows > all/2 {
 			p.whole = true
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"ringside/internal/postgres"
 )
 
 // goals are the lines of the address book in the table of goals.
@@ -55,6 +57,12 @@ func (r *bookResult) print(b *bytes.Buffer) {
 	for _, w := range r.writes {
 		row(b, fmt.Sprint(w.callers), w.what, fmt.Sprintf("%.0f", w.perSecond),
 			fmt.Sprintf("%.0f %% (%.0f – %.0f)", 100*w.ratio.middle, 100*w.ratio.least, 100*w.ratio.most), duration(w.p50), duration(w.p99))
+	}
+	b.WriteByte('\n')
+	for _, w := range r.writes {
+		if w.failed > 0 {
+			fmt.Fprintf(b, "- %s, %d at once: %d failed, since they were not done within %s.\n", w.what, w.callers, w.failed, postgres.FencedCommit)
+		}
 	}
 	b.WriteByte('\n')
 }

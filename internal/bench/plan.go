@@ -48,7 +48,7 @@ var fullPlan = plan{
 	faultConnections: 32, faultTurn: 6 * time.Second,
 	calls: []int{100, 500}, relayRounds: 5, relayTurn: 3 * time.Second, relayWarmUp: 500 * time.Millisecond,
 	profiled: 5 * time.Second,
-	people:   1_000_000, importRounds: 1, searches: 40, writeRounds: 3, writeTurn: 2 * time.Second,
+	people:   1_000_000, importRounds: 1, searches: 30, writeRounds: 3, writeTurn: 2 * time.Second,
 }
 
 var quickPlan = plan{
