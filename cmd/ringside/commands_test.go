@@ -46,7 +46,7 @@ func TestHelpOfEveryCommand(t *testing.T) {
 			}
 		})
 	}
-	want := []string{"serve", "demo", "simulate call", "explain", "migrate", "org create", "org list", "agent create", "agent list",
+	want := []string{"serve", "demo", "simulate call", "explain", "migrate", "org create", "org list", "org limit", "agent create", "agent list",
 		"number add", "key create", "key list", "key rotate", "key revoke", "contact add", "import", "campaign add-person", "config print", "healthcheck"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("the commands (-want +got):\n%s", diff)
@@ -121,6 +121,12 @@ func TestBadInput(t *testing.T) {
 	contactAdd := func(more ...string) []string {
 		return append([]string{"contact", "add", "--org", acme, "--name", "N", "--phone", stranger}, more...)
 	}
+	if status, out, errs := command(t, settings, "org", "limit", "0"); status != 0 || out != "Acme has 1 contacts; its limit is 0.\n" {
+		t.Errorf("org limit ended with %d: %s%s", status, out, errs)
+	}
+	if usage := object(t, settings, "org", "limit", "1"); usage["limit"] != 1. || usage["over"] != 0. {
+		t.Errorf("org limit --json: %v", usage)
+	}
 	const none = "00000000-0000-0000-0000-000000000000"
 	for _, tt := range []struct {
 		args   []string
@@ -132,6 +138,8 @@ func TestBadInput(t *testing.T) {
 		{[]string{"serve", "--port", "1"}, exitUsage, "unknown flag --port"},
 		{[]string{"org", "create", "--name", "N"}, exitUsage, "missing flags: --country=US"},
 		{[]string{"org", "create", "--name", "N", "--country", "US", "--contact-limit", "many"}, exitUsage, "--contact-limit: expected a valid 64 bit int"},
+		{[]string{"org", "limit", "many"}, exitFailed, "contacts: Give a number, or none for no limit."},
+		{[]string{"org", "limit", "--org", none, "5"}, exitFailed, "There is no organisation " + none},
 		{[]string{"org", "create", "--name", "N", "--country", "ZZ"}, exitFailed, `country: "ZZ" is not a country: give its two-letter ISO code`},
 		{[]string{"org", "create", "--name", " ", "--country", "US"}, exitFailed, "name: An organisation needs a name."},
 		{[]string{"org", "create", "--name", "N", "--country", "US", "--contact-limit=-1"}, exitFailed, "contact_limit: The contact limit "},

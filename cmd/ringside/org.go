@@ -3,13 +3,17 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 
+	"ringside/contacts"
 	"ringside/internal/org"
+	"ringside/internal/problem"
 )
 
 type orgCommands struct {
 	Create orgCreate `cmd:"" help:"Create an organisation."`
 	List   orgList   `cmd:"" help:"List the organisations."`
+	Limit  orgLimit  `cmd:"" help:"Set how many contacts people may add."`
 }
 
 type orgCreate struct {
@@ -47,5 +51,37 @@ func (c *orgList) Run(a *app) error {
 			fmt.Fprintf(a.out, "%s  %s  %s\n", o.ID, o.Country, o.Name)
 		}
 		return nil
+	})
+}
+
+type orgLimit struct {
+	Contacts string `arg:"" help:"The most contacts, or none for no limit. Contacts beyond it stay; archiving makes room."`
+	orgFlag
+	jsonFlag
+}
+
+func (c *orgLimit) Run(a *app) error {
+	var limit *int
+	if c.Contacts != "none" {
+		n, err := strconv.Atoi(c.Contacts)
+		if err != nil {
+			return problem.Invalid("contacts", "Give a number, or none for no limit.")
+		}
+		limit = &n
+	}
+	return a.withDatabase(func(ctx context.Context, db *database) error {
+		store := org.NewStore(db.Pool)
+		o, err := c.find(ctx, store)
+		if err != nil {
+			return err
+		}
+		if err := store.SetContactLimit(ctx, o.ID, limit); err != nil {
+			return err
+		}
+		usage, err := contacts.NewBook(db.Pool, contacts.NoFence{}).Usage(ctx, o.ID)
+		if err != nil {
+			return err
+		}
+		return c.print(a, usage, "%s has %d contacts; its limit is %s.", o.Name, usage.Used, c.Contacts)
 	})
 }

@@ -51,8 +51,9 @@ func (s *Store) CreateOrg(ctx context.Context, o Org) (Org, error) {
 	switch {
 	case !phone.ValidCountry(o.Country):
 		return Org{}, problem.Invalid("country", "%q is not a country: give its two-letter ISO code, such as US, GB or DE.", o.Country)
-	case o.ContactLimit != nil && (*o.ContactLimit < 0 || *o.ContactLimit > math.MaxInt32):
-		return Org{}, problem.Invalid("contact_limit", "The contact limit is a number from 0 to %d; leave it out for no limit.", math.MaxInt32)
+	}
+	if err := checkLimit(o.ContactLimit); err != nil {
+		return Org{}, err
 	}
 	err := s.pool.QueryRow(ctx,
 		`INSERT INTO orgs (name, country, contact_limit) VALUES ($1, $2, $3) RETURNING id::text`,
@@ -61,6 +62,28 @@ func (s *Store) CreateOrg(ctx context.Context, o Org) (Org, error) {
 		return Org{}, fmt.Errorf("create organisation: %w", err)
 	}
 	return o, nil
+}
+
+func checkLimit(limit *int) error {
+	if limit != nil && (*limit < 0 || *limit > math.MaxInt32) {
+		return problem.Invalid("contact_limit", "The contact limit is a number from 0 to %d; leave it out for no limit.", math.MaxInt32)
+	}
+	return nil
+}
+
+// SetContactLimit changes how many contacts people may add; nil is no limit. Whoever is beyond it stays.
+func (s *Store) SetContactLimit(ctx context.Context, id ID, limit *int) error {
+	if err := checkLimit(limit); err != nil {
+		return err
+	}
+	tag, err := s.pool.Exec(ctx, `UPDATE orgs SET contact_limit = $2 WHERE id = $1::text::uuid`, id, limit)
+	if invalidText(err) || err == nil && tag.RowsAffected() == 0 {
+		return noOrg(id)
+	}
+	if err != nil {
+		return fmt.Errorf("set contact limit: %w", err)
+	}
+	return nil
 }
 
 // Org returns an organisation, or a not-found problem.

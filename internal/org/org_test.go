@@ -44,6 +44,25 @@ func TestCreateOrgAndListThem(t *testing.T) {
 	}
 }
 
+func TestSetContactLimit(t *testing.T) {
+	t.Parallel()
+	s := org.NewStore(pgtest.New(t))
+	o, err := s.CreateOrg(t.Context(), org.Org{Name: "Acme", Country: "US"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []*int{limit(5), limit(0), nil} {
+		if err := s.SetContactLimit(t.Context(), o.ID, want); err != nil {
+			t.Fatal(err)
+		}
+		if read, err := s.Org(t.Context(), o.ID); err != nil || !cmp.Equal(read.ContactLimit, want) {
+			t.Errorf("read %+v, %v", read, err)
+		}
+	}
+	wantProblem(t, s.SetContactLimit(t.Context(), o.ID, limit(-1)), problem.CodeInvalid, "contact_limit")
+	wantProblem(t, s.SetContactLimit(t.Context(), "nobody", limit(1)), problem.CodeNotFound, "")
+}
+
 func TestCreateOrgRefuses(t *testing.T) {
 	t.Parallel()
 	s := org.NewStore(pgtest.New(t))
