@@ -39,6 +39,7 @@ type Config struct {
 	DrainTimeout      time.Duration `env:"RINGSIDE_DRAIN_TIMEOUT" envDefault:"60s"`
 	ImportBytes       int64         `env:"RINGSIDE_IMPORT_BYTES" envDefault:"268435456"`
 	ImportRows        int           `env:"RINGSIDE_IMPORT_ROWS" envDefault:"1000000"`
+	ImportField       int           `env:"RINGSIDE_IMPORT_FIELD" envDefault:"20000"`
 	APIRate           float64       `env:"RINGSIDE_API_RATE" envDefault:"50"`
 	APIBurst          int           `env:"RINGSIDE_API_BURST" envDefault:"100"`
 	LogLevel          slog.Level    `env:"RINGSIDE_LOG_LEVEL" envDefault:"info"`
@@ -126,8 +127,8 @@ func (c *Config) check() (mistakes []error) {
 	if c.DrainTimeout < 0 || c.DrainTimeout > 24*time.Hour {
 		mistake("RINGSIDE_DRAIN_TIMEOUT=%s is out of range: 0s to 24h", c.DrainTimeout)
 	}
-	if c.ImportBytes < 1 || c.ImportRows < 1 {
-		mistake("RINGSIDE_IMPORT_BYTES=%d and RINGSIDE_IMPORT_ROWS=%d must be at least 1", c.ImportBytes, c.ImportRows)
+	if c.ImportBytes < 1 || c.ImportRows < 1 || c.ImportField < 1 {
+		mistake("RINGSIDE_IMPORT_BYTES=%d, RINGSIDE_IMPORT_ROWS=%d and RINGSIDE_IMPORT_FIELD=%d must be at least 1", c.ImportBytes, c.ImportRows, c.ImportField)
 	}
 	if !(c.APIRate >= 0 && c.APIRate <= 1e6) { // NaN is neither
 		mistake("RINGSIDE_API_RATE=%g is out of range: 0 (no limit) to 1000000 requests a second", c.APIRate)

@@ -328,7 +328,7 @@ func TestConfigPrint(t *testing.T) {
 	printed := object(t, settings, "config", "print")
 	want := map[string]any{"DATABASE_URL": "[redacted]", "REDIS_URL": "", "RINGSIDE_LISTEN": "127.0.0.1:0", "RINGSIDE_OPS_LISTEN": "127.0.0.1:0", "RINGSIDE_PUBLIC_URL": "",
 		"RINGSIDE_DATA_DIR": "/data", "TWILIO_ACCOUNT_SID": "", "TWILIO_AUTH_TOKEN": "[redacted]", "RINGSIDE_SECRET_KEY": "[redacted]", "RINGSIDE_RECOGNITION_BUDGET": "5s",
-		"RINGSIDE_WRITE_BUDGET": "2s", "RINGSIDE_DRAIN_TIMEOUT": "1m0s", "RINGSIDE_IMPORT_BYTES": "268435456", "RINGSIDE_IMPORT_ROWS": "1000000",
+		"RINGSIDE_WRITE_BUDGET": "2s", "RINGSIDE_DRAIN_TIMEOUT": "1m0s", "RINGSIDE_IMPORT_BYTES": "268435456", "RINGSIDE_IMPORT_ROWS": "1000000", "RINGSIDE_IMPORT_FIELD": "20000",
 		"RINGSIDE_API_RATE": "50", "RINGSIDE_API_BURST": "100", "RINGSIDE_LOG_LEVEL": "INFO", "RINGSIDE_LOG_FORMAT": "text"}
 	if diff := cmp.Diff(want, printed); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -115,7 +115,7 @@ func (c *importCommand) campaign(ctx context.Context, book *contacts.Book, id or
 
 // importLimits are the settings' bounds of a file, for the command and for the API.
 func importLimits(c configs.Config) sheet.Limits {
-	return sheet.Limits{Bytes: c.ImportBytes, Rows: c.ImportRows}
+	return sheet.Limits{Bytes: c.ImportBytes, Rows: c.ImportRows, Field: c.ImportField}
 }
 
 func (c *importCommand) open() (io.ReadCloser, error) {
