@@ -8,9 +8,10 @@ import (
 	"github.com/nyaruka/phonenumbers"
 )
 
-// This file alone uses the phonenumbers library. Left to itself the library reads almost anything:
-// letters as keypad digits, "whatsapp:+1…", other scripts' digits, extensions. So it is only ever
-// given ASCII digits, with or without a plus, and what it makes of them is compared with them.
+// This file alone reads numbers with the phonenumbers library (plan.go takes its patterns). Left to
+// itself the library reads almost anything: letters as keypad digits, "whatsapp:+1…", other scripts'
+// digits, extensions. So it is only ever given ASCII digits, with or without a plus, and what it
+// makes of them is compared with them.
 
 // reading is what a string of digits means under a numbering plan.
 type reading struct {
@@ -34,8 +35,11 @@ func refuse(reason Reason, meant ...reading) reading {
 }
 
 // readInternational reads digits that begin with a country's calling code.
-func readInternational(digits string) reading {
-	parsed, r := read("+"+digits, "")
+func (p *plans) readInternational(digits string) reading {
+	if p.validAsItStands(digits) {
+		return reading{number: Number("+" + digits)}
+	}
+	parsed, r := p.read("+"+digits, "")
 	if !r.valid() {
 		return r
 	}
@@ -48,8 +52,8 @@ func readInternational(digits string) reading {
 // readNational reads digits as they are dialled inside a country: a national number with or
 // without its trunk prefix or the country's calling code, or the country's prefix for calls abroad
 // and a foreign number.
-func readNational(digits, country string) reading {
-	parsed, r := read(digits, country)
+func (p *plans) readNational(digits, country string) reading {
+	parsed, r := p.read(digits, country)
 	if !r.valid() {
 		return r
 	}
@@ -76,7 +80,7 @@ func cutNumber(digits string, parsed *phonenumbers.PhoneNumber, number Number) (
 }
 
 // read returns the reading of the text and, where it is valid, the library's number.
-func read(text, region string) (*phonenumbers.PhoneNumber, reading) {
+func (p *plans) read(text, region string) (*phonenumbers.PhoneNumber, reading) {
 	parsed, err := phonenumbers.ParseAndKeepRawInput(text, region)
 	switch {
 	case errors.Is(err, phonenumbers.ErrInvalidCountryCode):
@@ -94,6 +98,7 @@ func read(text, region string) (*phonenumbers.PhoneNumber, reading) {
 	if !ok {
 		return nil, refuse(ReasonNotValid)
 	}
+	p.countRead(int(parsed.GetCountryCode()), len(number)-1)
 	return parsed, reading{number: number}
 }
 

@@ -15,10 +15,11 @@ func strip(input string) (string, Reason) {
 	switch {
 	case !utf8.ValidString(text):
 		return "", ReasonCharacter
-	case spreadsheet.MatchString(text):
+	case maySpreadsheet(text) && spreadsheet.MatchString(text):
 		return "", ReasonSpreadsheet
 	}
-	stripped := make([]byte, 0, len(text))
+	var room [32]byte // enough for any number, and more is made where it is not
+	stripped := room[:0]
 	for i, r := range text {
 		switch {
 		case asciiDigit(r), r == '+' && len(stripped) == 0:
@@ -34,6 +35,16 @@ func strip(input string) (string, Reason) {
 // spreadsheet matches what is left of a number that a spreadsheet, or a program reading one, took
 // for an amount: 1.41556E+10, which has lost digits, and 14155550123.0, which has gained one.
 var spreadsheet = regexp.MustCompile(`^\+?[0-9]+(?:[.,][0-9]+)?[eE]\+?[0-9]+$|^\+?[0-9]{7,}[.,]0+$`)
+
+// maySpreadsheet is false only for what the pattern does not match. It is much cheaper: the pattern
+// wants an exponent, or at the end a point or comma and zeros.
+func maySpreadsheet(text string) bool {
+	if strings.IndexByte(text, 'e') >= 0 || strings.IndexByte(text, 'E') >= 0 {
+		return true
+	}
+	whole := strings.TrimRight(text, "0")
+	return len(whole) < len(text) && (strings.HasSuffix(whole, ".") || strings.HasSuffix(whole, ","))
+}
 
 // reject returns why r, followed by the rest of the text it begins, is not stripped, after so many digits.
 func reject(r rune, before int, rest string) Reason {
@@ -77,7 +88,7 @@ func endsAreaCode(before, after string) bool {
 // typographic ones too, and what cannot be seen.
 func separator(r rune) bool {
 	switch r {
-	case '\t', '.', '·', '(', ')', '[', ']', '\u2212': // U+2212 is the minus sign
+	case ' ', '-', '\t', '.', '·', '(', ')', '[', ']', '\u2212': // U+2212 is the minus sign
 		return true
 	}
 	return unicode.In(r, unicode.Zs, unicode.Pd) || invisible(r)
