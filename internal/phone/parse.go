@@ -15,9 +15,10 @@ const longestInput = maxDigits + 6
 // have lost its plus or a digit, is refused, and so are letters, extensions and other scripts'
 // digits (design, rule 2). The error is a [*ParseError], safe to show to whoever wrote the input.
 //
-// A number in a usual form takes some 100 ns once a few hundred under the same plan have been read,
-// in an import say. Other input takes up to 100 µs, most of it in the numbering plans' patterns, and
-// so do the first numbers of a plan: webhooks use [Classify].
+// A valid number in a usual form takes less than 1 µs once some hundred of its calling code and its
+// length have been read, in an import say. The first of them and most other input take 20 to 100 µs,
+// in the patterns of the numbering plans, and one of the first, which prepares the short way, up to
+// 15 ms: webhooks use [Classify].
 func Parse(input, country string) (Number, error) {
 	r := shared.parse(input, country)
 	if !r.valid() {
