@@ -69,7 +69,7 @@ func (b *bookBench) explain(ctx context.Context, kind searchKind) (p searchPlans
 
 var (
 	scanned = regexp.MustCompile(`Index (?:Only )?Scan (?:Backward )?(?:using|on) (\w+)|(Seq Scan on contacts)`)
-	passed  = regexp.MustCompile(`Rows Removed by (?:Filter|Index Recheck): (\d+)|Bitmap Index Scan.*actual rows=(\d+)`)
+	passed  = regexp.MustCompile(`Rows Removed by (?:Filter|Index Recheck): (\d+)|Scan .*actual rows=(\d+)`)
 )
 
 // add notes a plan of a book with so many contacts. An index of which most is read, since nearly all it
