@@ -97,7 +97,7 @@ func (b *Book) Search(ctx context.Context, id org.ID, q Query) (Page, error) {
 		where += fmt.Sprintf(" AND (%s, id) %s ($%d::text::%s, $%d::text::uuid)", sort.key, sort.after, len(args)-1, sort.cast, len(args))
 	}
 	args = append(args, q.Limit+1)
-	rows, err := b.pool.Query(ctx, fmt.Sprintf(`SELECT %s, (%s)::text AS sort_key FROM contacts WHERE %s ORDER BY %s %s, id %[5]s LIMIT $%[6]d`,
+	rows, err := b.pool.Query(ctx, fmt.Sprintf(`SELECT %s, (%s)::text AS sort_key FROM contacts WHERE %s ORDER BY %s %s, contacts.id %[5]s LIMIT $%[6]d`, // id alone would be the text that is selected
 		contactColumns, sort.key, where, sort.key, sort.direction, len(args)), planned(args)...)
 	if err != nil {
 		return Page{}, fmt.Errorf("search contacts: %w", err)
