@@ -40,7 +40,7 @@ func (r *bookResult) goals(b *bytes.Buffer) {
 		row(b, what+", "+pages.name+": p99", fmt.Sprintf("≤ %.0f ms", milliseconds(searchGoal)), verdict(p99 <= searchGoal, "%.1f ms", milliseconds(p99)),
 			fmt.Sprintf("median %.1f, longest %.1f ms of %d pages", milliseconds(quantile(pages.took, .5)), milliseconds(slices.Max(pages.took)), len(pages.took)))
 	}
-	row(b, what+": pages, and texts of three characters or more, that read the whole book", "none",
+	row(b, what+": pages, and texts of three characters or more, that read most of the book", "none",
 		verdict(len(whole) == 0, "%.0f kinds of search", float64(len(whole))), strings.Join(whole, "; "))
 }
 
