@@ -270,7 +270,7 @@ func (b *Book) countStaged(ctx context.Context, id org.ID, r *ImportReport) (c s
 	err = b.pool.QueryRow(ctx, `
 		WITH asked AS (`+into.staged+`)
 		SELECT count(*) FILTER (WHERE NOT active AND NOT archived), count(*) FILTER (WHERE active OR archived), count(*) FILTER (WHERE archived AND NOT active),
-			(SELECT greatest(0, o.contact_limit - (SELECT count(*) FROM contacts WHERE org_id = o.id AND archived_at IS NULL)) FROM orgs o
+			(SELECT greatest(0, o.contact_limit - `+activeSQL+`) FROM orgs o
 				WHERE o.id = $1::text::uuid AND o.contact_limit IS NOT NULL AND $3) -- greatest takes NULL for nothing
 		FROM asked`, id, r.ID, into.limited).Scan(&c.fresh, &c.known, &c.archived, &c.room)
 	return c, err

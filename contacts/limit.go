@@ -11,15 +11,20 @@ import (
 	"ringside/internal/problem"
 )
 
-// lockLimit returns the plan's limit, nil for none, and makes whoever adds to the organisation take
-// turns until the transaction ends, so that what [withinLimit] counts is exact. Auto-fill, which only
-// refers to the organisation, is left alone.
+// lockLimit returns the plan's limit, nil for none. Where there is one, it makes whoever adds to the
+// organisation take turns until the transaction ends, so that what [withinLimit] counts is exact.
+// Auto-fill, which only refers to the organisation, is left alone.
 func lockLimit(ctx context.Context, tx pgx.Tx, id org.ID) (limit *int, err error) {
-	err = tx.QueryRow(ctx, `SELECT contact_limit FROM orgs WHERE id = $1::text::uuid FOR NO KEY UPDATE`, id).Scan(&limit)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, problem.NotFound("There is no organisation %s; `ringside org list` shows those there are.", id)
+	for _, lock := range []string{"", " FOR NO KEY UPDATE"} { // read again: it may change before the lock is had
+		err = tx.QueryRow(ctx, `SELECT contact_limit FROM orgs WHERE id = $1::text::uuid`+lock, id).Scan(&limit)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil, problem.NotFound("There is no organisation %s; `ringside org list` shows those there are.", id)
+		}
+		if err != nil || limit == nil {
+			return nil, err
+		}
 	}
-	return limit, err
+	return limit, nil
 }
 
 // withinLimit refuses what this transaction has added if it goes beyond the limit (rule 4).
@@ -37,11 +42,31 @@ func withinLimit(ctx context.Context, tx pgx.Tx, id org.ID, limit *int) error {
 	return nil
 }
 
+// activeSQL is how many contacts of organisation $1 count against the plan: exact, and kept by triggers.
+const activeSQL = `(SELECT coalesce(sum(active), 0)::int FROM contact_counts WHERE org_id = $1::text::uuid)`
+
 // countActive returns how many contacts count against the plan.
 func countActive(ctx context.Context, tx pgx.Tx, id org.ID) (used int, err error) {
-	err = tx.QueryRow(ctx, `SELECT count(*) FROM contacts WHERE org_id = $1::text::uuid AND archived_at IS NULL`, id).Scan(&used)
+	var rows int
+	err = tx.QueryRow(ctx, `SELECT coalesce(sum(active), 0), count(*) FROM contact_counts WHERE org_id = $1::text::uuid`, id).Scan(&used, &rows)
+	if err == nil && rows > manyCounts {
+		_, err = tx.Exec(ctx, putCountsTogetherSQL, manyCounts)
+	}
 	return used, err
 }
+
+// manyCounts is how many rows of contact_counts are put together before they take longer to sum up.
+const manyCounts = 500
+
+// putCountsTogetherSQL makes one row of those of each organisation that has more than $1. Rows that
+// somebody else is putting together are left to them.
+const putCountsTogetherSQL = `
+	WITH gone AS (
+		DELETE FROM contact_counts WHERE ctid IN (
+			SELECT ctid FROM contact_counts WHERE org_id IN (SELECT org_id FROM contact_counts GROUP BY org_id HAVING count(*) > $1) FOR UPDATE SKIP LOCKED)
+		RETURNING org_id, active
+	)
+	INSERT INTO contact_counts SELECT org_id, sum(active) FROM gone GROUP BY org_id`
 
 // Usage is how much of its plan an organisation uses.
 type Usage struct {
@@ -55,7 +80,7 @@ type Usage struct {
 func (b *Book) Usage(ctx context.Context, id org.ID) (Usage, error) {
 	var u Usage
 	err := b.pool.QueryRow(ctx, `
-		SELECT o.contact_limit, (SELECT count(*) FROM contacts c WHERE c.org_id = o.id AND c.archived_at IS NULL)
+		SELECT o.contact_limit, `+activeSQL+`
 		FROM orgs o WHERE o.id = $1::text::uuid`, id).Scan(&u.Limit, &u.Used)
 	if err != nil {
 		return Usage{}, fmt.Errorf("read usage: %w", err)

@@ -81,13 +81,13 @@ func (b *Book) Search(ctx context.Context, id org.ID, q Query) (Page, error) {
 	if err != nil {
 		return Page{}, err
 	}
-	where, args := q.among(byID, id)
-	page := Page{Contacts: []Contact{}}
-	if page.Total = from.Total; q.Cursor == "" {
-		if err := b.pool.QueryRow(ctx, `SELECT count(*) FROM contacts WHERE `+where, planned(args)...).Scan(&page.Total); err != nil {
+	page := Page{Contacts: []Contact{}, Total: from.Total}
+	if q.Cursor == "" {
+		if page.Total, err = b.total(ctx, id, q); err != nil {
 			return Page{}, fmt.Errorf("count contacts: %w", err)
 		}
 	}
+	where, args := q.among(byID, id)
 	if q.Text == "" && q.Tag == "" || page.Total > fewFound {
 		where, args = q.among(byText, id)
 	}
@@ -122,6 +122,17 @@ func (b *Book) Search(ctx context.Context, id org.ID, q Query) (Page, error) {
 		return Page{}, fmt.Errorf("search contacts: %w", err)
 	}
 	return page, nil
+}
+
+// total returns how many contacts a query finds.
+func (b *Book) total(ctx context.Context, id org.ID, q Query) (n int, err error) {
+	if q.Text == "" && q.Tag == "" && q.Source == "" && !q.Archived { // everybody
+		err = b.pool.QueryRow(ctx, `SELECT `+activeSQL, id).Scan(&n)
+		return n, err
+	}
+	where, args := q.among(byID, id)
+	err = b.pool.QueryRow(ctx, `SELECT count(*) FROM contacts WHERE `+where, planned(args)...).Scan(&n)
+	return n, err
 }
 
 // planned are arguments of a query that is planned for them: a plan for whatever may be searched reads

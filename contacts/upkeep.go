@@ -34,6 +34,8 @@ func (b *Book) Upkeep(ctx context.Context) error {
 			)
 			DELETE FROM contact_import_rows WHERE (import_id, line) IN (SELECT import_id, line FROM contact_import_rows WHERE import_id = (SELECT id FROM old) LIMIT $1)`,
 			[]any{time.Now().Add(-ImportRowsKept)}},
+		{"counts of organisations that are gone", `DELETE FROM contact_counts WHERE ctid IN (
+			SELECT c.ctid FROM contact_counts c WHERE $2 AND NOT EXISTS (SELECT FROM orgs o WHERE o.id = c.org_id) LIMIT $1)`, []any{true}},
 		{"moves of old merges", `
 			DELETE FROM moved_interactions WHERE (merge_id, interaction_id) IN (
 				SELECT merge_id, interaction_id FROM moved_interactions JOIN contact_merges m ON m.id = merge_id WHERE m.merged_at < $2 LIMIT $1)`,
@@ -48,6 +50,9 @@ func (b *Book) Upkeep(ctx context.Context) error {
 				break
 			}
 		}
+	}
+	if _, err := b.pool.Exec(ctx, putCountsTogetherSQL, manyCounts); err != nil {
+		return fmt.Errorf("put counts together: %w", err)
 	}
 	return nil
 }
