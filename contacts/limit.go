@@ -64,9 +64,9 @@ const putCountsTogetherSQL = `
 	WITH gone AS (
 		DELETE FROM contact_counts WHERE ctid IN (
 			SELECT ctid FROM contact_counts WHERE org_id IN (SELECT org_id FROM contact_counts GROUP BY org_id HAVING count(*) > $1) FOR UPDATE SKIP LOCKED)
-		RETURNING org_id, active
+		RETURNING org_id, source, active
 	)
-	INSERT INTO contact_counts SELECT org_id, sum(active) FROM gone GROUP BY org_id`
+	INSERT INTO contact_counts SELECT org_id, source, sum(active) FROM gone GROUP BY org_id, source HAVING sum(active) <> 0`
 
 // Usage is how much of its plan an organisation uses.
 type Usage struct {

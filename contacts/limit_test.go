@@ -17,8 +17,9 @@ func TestTheKeptCountIsTheNumberOfActiveContacts(t *testing.T) {
 	s := newShelf(t)
 	other := newOrg(t, s.pool, nil)
 	const exact = `SELECT coalesce(bool_and(counted = kept), true) FROM (
-		SELECT o.id, (SELECT count(*) FROM contacts WHERE org_id = o.id AND archived_at IS NULL) AS counted,
-			(SELECT coalesce(sum(active), 0) FROM contact_counts WHERE org_id = o.id) AS kept FROM orgs o) t`
+		SELECT (SELECT count(*) FROM contacts c WHERE c.org_id = o.id AND c.source = s AND archived_at IS NULL) AS counted,
+			(SELECT coalesce(sum(active), 0) FROM contact_counts c WHERE c.org_id = o.id AND c.source = s) AS kept
+		FROM orgs o, unnest('{person,capture,import,auto}'::text[]) s) t`
 	number := func() string { return fmt.Sprintf("+1415555%04d", 1000+rand.IntN(60)) }
 	somebody := func(state string) (id string) {
 		_ = s.pool.QueryRow(t.Context(), `SELECT id::text FROM contacts WHERE org_id = $1::text::uuid AND archived_at `+state+` ORDER BY random() LIMIT 1`, s.org.ID).Scan(&id)
@@ -75,18 +76,18 @@ func TestTheKeptCountIsTheNumberOfActiveContacts(t *testing.T) {
 func TestCountsArePutTogether(t *testing.T) {
 	t.Parallel()
 	s := newShelf(t)
-	s.mustExec(t, `INSERT INTO contact_counts SELECT $1::text::uuid, 1 FROM generate_series(1, 700)`, s.org.ID)
-	s.mustExec(t, `INSERT INTO contact_counts SELECT gen_random_uuid(), 1`) // an organisation that is gone
+	s.mustExec(t, `INSERT INTO contact_counts SELECT $1::text::uuid, 'auto', 1 FROM generate_series(1, 700)`, s.org.ID)
+	s.mustExec(t, `INSERT INTO contact_counts SELECT gen_random_uuid(), 'auto', 1`) // an organisation that is gone
 	s.mustExec(t, `UPDATE orgs SET contact_limit = 1000`)
 	s.mustAdd(t, contacts.Draft{Name: "Alex", Phone: "+14155551200"})
-	if rows := one[int](t, s, `SELECT count(*) FROM contact_counts WHERE org_id = $1::text::uuid`, s.org.ID); rows != 1 {
+	if rows := one[int](t, s, `SELECT count(*) FROM contact_counts WHERE org_id = $1::text::uuid`, s.org.ID); rows != 2 { // one a source
 		t.Errorf("an add with a limit leaves %d rows", rows)
 	}
-	s.mustExec(t, `INSERT INTO contact_counts SELECT $1::text::uuid, 1 FROM generate_series(1, 700)`, s.org.ID)
+	s.mustExec(t, `INSERT INTO contact_counts SELECT $1::text::uuid, 'auto', 1 FROM generate_series(1, 700)`, s.org.ID)
 	if err := s.Upkeep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if rows := one[int](t, s, `SELECT count(*) FROM contact_counts`); rows != 1 {
+	if rows := one[int](t, s, `SELECT count(*) FROM contact_counts`); rows != 2 {
 		t.Errorf("upkeep leaves %d rows", rows)
 	}
 	if usage, err := s.Usage(t.Context(), s.org.ID); err != nil || usage.Used != 1401 {

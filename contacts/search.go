@@ -126,8 +126,8 @@ func (b *Book) Search(ctx context.Context, id org.ID, q Query) (Page, error) {
 
 // total returns how many contacts a query finds.
 func (b *Book) total(ctx context.Context, id org.ID, q Query) (n int, err error) {
-	if q.Text == "" && q.Tag == "" && q.Source == "" && !q.Archived { // everybody
-		err = b.pool.QueryRow(ctx, `SELECT `+activeSQL, id).Scan(&n)
+	if q.Text == "" && q.Tag == "" && !q.Archived { // which is kept
+		err = b.pool.QueryRow(ctx, `SELECT coalesce(sum(active), 0) FROM contact_counts WHERE org_id = $1::text::uuid AND $2 IN ('', source)`, id, string(q.Source)).Scan(&n)
 		return n, err
 	}
 	where, args := q.among(byID, id)

@@ -78,7 +78,7 @@ var anyImport = "00000000-0000-4000-8000-000000000001"
 
 // beginAnew leaves those who are known in both tables, and nobody else.
 func (b *bookBench) beginAnew(ctx context.Context) error {
-	if err := b.runSQL(ctx, `TRUNCATE contacts, interactions, contact_imports, contact_import_rows, `+yardstickTable); err != nil {
+	if err := b.runSQL(ctx, `TRUNCATE contacts, interactions, contact_imports, contact_import_rows, `+yardstickTable+` CASCADE`); err != nil {
 		return err
 	}
 	for _, table := range []string{"contacts", yardstickTable} {
