@@ -125,14 +125,15 @@ func (c *Calls) Forget(ctx context.Context, id org.ID, sids ...string) {
 	keys := make([]string, len(sids))
 	for i, sid := range sids {
 		keys[i] = keyDecision(id, sid)
-		c.decisions.remove(keys[i])
 	}
-	if c.remote == nil || !c.remote.answering() || len(keys) == 0 {
-		return
+	if c.remote != nil && c.remote.answering() && len(keys) > 0 {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.remote.patience.write)
+		defer cancel()
+		_ = c.remote.noted(c.remote.client.Del(ctx, keys...).Err()) // what stays there is gone after CallLife
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.remote.patience.write)
-	defer cancel()
-	_ = c.remote.noted(c.remote.client.Del(ctx, keys...).Err()) // what stays there is gone after CallLife
+	for _, key := range keys { // then, so that nobody has put it back from there
+		c.decisions.remove(key)
+	}
 }
 
 // decodeDecision reads the decision of a call as Redis holds it. Anything else is rubbish, and nil.

@@ -9,13 +9,9 @@ package contacts
 // into theirs, only moves last_contacted_at forward: nothing good is replaced (rule 3). The
 // organisation's own numbers are left out (rule 5). The plan's limit is not asked (rule 4). Rows come
 // sorted, so that two writers lock them in the same order.
-const AutoFillSQL = `reached AS (
+var AutoFillSQL = `reached AS (
 	-- Under which phone the book has them.
-	SELECT a.org_id, a.phone AS called_from, a.at, coalesce((
-		SELECT h.phone FROM contacts h
-		WHERE ringside_other_numbers(h.org_id, h.other_phones) @> ARRAY[a.org_id || a.phone] AND h.other_phones <> '{}' AND h.archived_at IS NULL
-			AND NOT EXISTS (SELECT FROM contacts c WHERE c.org_id = a.org_id AND c.phone = a.phone AND c.archived_at IS NULL)
-		ORDER BY h.created_at, h.id LIMIT 1), a.phone) AS phone
+	SELECT a.org_id, a.phone AS called_from, a.at, coalesce((SELECT phone FROM contacts WHERE id = ` + HolderSQL("a.org_id", "a.phone") + `), a.phone) AS phone
 	FROM arrivals a
 	WHERE NOT EXISTS (SELECT FROM phone_numbers own WHERE own.org_id = a.org_id AND own.phone = a.phone)
 ), filled AS (

@@ -80,3 +80,13 @@ func (b *Book) Campaign(ctx context.Context, id org.ID, campaignID string) (c Ca
 	}
 	return c, failed("read campaign", err)
 }
+
+// hasCampaign is a not-found problem where the organisation has no such campaign.
+func (b *Book) hasCampaign(ctx context.Context, id org.ID, campaignID string) error {
+	var has bool
+	err := b.pool.QueryRow(ctx, `SELECT true FROM campaigns WHERE org_id = $1::text::uuid AND id = $2::text::uuid`, id, campaignID).Scan(&has)
+	if errors.Is(err, pgx.ErrNoRows) || isInvalidText(err) {
+		return problem.NotFound("There is no campaign %s.", campaignID)
+	}
+	return failed("read campaign", err)
+}

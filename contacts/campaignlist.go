@@ -31,8 +31,7 @@ type CampaignResult struct {
 const MaxResult = 2000
 
 // campaignResultColumns are those of campaign_people p, for [CampaignResult].
-const campaignResultColumns = `p.id::text, p.phone, p.name, p.notes, p.called_at, p.result,
-	(SELECT c.id::text FROM contacts c WHERE c.org_id = p.org_id AND c.phone = p.phone AND c.archived_at IS NULL)`
+var campaignResultColumns = `p.id::text, p.phone, p.name, p.notes, p.called_at, p.result, ` + HolderSQL("p.org_id", "p.phone") + `::text`
 
 // CampaignQuery asks for a page of a campaign's people, in the order of their numbers.
 type CampaignQuery struct {
@@ -60,7 +59,7 @@ func (b *Book) CampaignPeople(ctx context.Context, id org.ID, campaignID string,
 	case q.Cursor != "" && !isNumber:
 		return page, problem.Invalid("cursor", "This is no cursor of such a list. Begin again without one.")
 	}
-	if _, err := b.Campaign(ctx, id, campaignID); err != nil {
+	if err := b.hasCampaign(ctx, id, campaignID); err != nil {
 		return page, err
 	}
 	rows, err := b.pool.Query(ctx, `
@@ -119,6 +118,7 @@ func (b *Book) ChangeCampaignPerson(ctx context.Context, id org.ID, campaignID, 
 		if f.text == nil {
 			continue
 		}
+		*f.text = strings.TrimSpace(*f.text)
 		if err := storable(f.name, *f.text); err != nil {
 			return r, err
 		}
@@ -132,7 +132,7 @@ func (b *Book) ChangeCampaignPerson(ctx context.Context, id org.ID, campaignID, 
 	}
 	err = b.fenced(ctx, "change campaign's person", id, []phone.Number{held.Phone}, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			UPDATE campaign_people p SET called_at = greatest(called_at, $2), result = coalesce($3, result), name = coalesce($4, name), notes = coalesce($5, notes)
+			UPDATE campaign_people p SET changed_at = now(), called_at = greatest(called_at, $2), result = coalesce($3, result), name = coalesce($4, name), notes = coalesce($5, notes)
 			WHERE id = $1::text::uuid RETURNING `+campaignResultColumns, personID, c.CalledAt, c.Result, c.Name, c.Notes)
 		if err != nil {
 			return err

@@ -73,6 +73,7 @@ func (b *Book) AddCampaignPerson(ctx context.Context, o org.Org, p CampaignPerso
 			ON CONFLICT (campaign_id, phone) DO UPDATE SET
 				name = CASE WHEN ringside_real_name(excluded.name) OR campaign_people.name = '' THEN excluded.name ELSE campaign_people.name END,
 				notes = coalesce(nullif(excluded.notes, ''), campaign_people.notes),
+				changed_at = now(),
 				called_at = greatest(campaign_people.called_at, excluded.called_at)
 			RETURNING id::text, name, notes, called_at`, o.ID, campaignID, n, p.Name, p.Notes, calledAt).Scan(&p.ID, &p.Name, &p.Notes, &calledAt)
 		if calledAt != nil {

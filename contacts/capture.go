@@ -86,6 +86,12 @@ func (b *Book) Capture(ctx context.Context, c Capture) (CaptureResult, error) {
 		return CaptureResult{Code: "no_number", Message: "The caller's number is withheld or is no person's number, so there is nobody to save this to. It is kept with the call."}, nil
 	}
 	result, err := b.capture(ctx, c, target, verdict)
+	for range 3 {
+		if !errors.Is(err, errMerged) {
+			break
+		}
+		result, err = b.capture(ctx, c, target, verdict)
+	}
 	if err != nil {
 		return CaptureResult{}, fmt.Errorf("capture contact: %w", err)
 	}
@@ -94,7 +100,11 @@ func (b *Book) Capture(ctx context.Context, c Capture) (CaptureResult, error) {
 
 func (b *Book) capture(ctx context.Context, c Capture, target phone.Number, verdict EmailVerdict) (result CaptureResult, err error) {
 	digest := c.digest(target)
-	raise := func(ctx context.Context) bool { return b.fence.Raise(ctx, c.Org.ID, target) }
+	fenced, err := numbersOf(ctx, b.pool, c.Org.ID, target)
+	if err != nil {
+		return result, err
+	}
+	raise := func(ctx context.Context) bool { return b.fence.Raise(ctx, c.Org.ID, fenced...) }
 	err = postgres.Fenced(ctx, b.pool, raise, func(ctx context.Context, tx pgx.Tx) error {
 		// One capture of a call at a time: the second waits here and then finds the first.
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('capture ' || $1 || ' ' || $2, 0))`, c.Org.ID, c.CallSID); err != nil {
@@ -113,6 +123,9 @@ func (b *Book) capture(ctx context.Context, c Capture, target phone.Number, verd
 		if result, err = keepCapture(ctx, tx, c, target); err != nil {
 			return err
 		}
+		if now, err := numbersOf(ctx, tx, c.Org.ID, target); err != nil || !slices.Equal(now, fenced) {
+			return errors.Join(err, errMerged)
+		}
 		result.NeedsReadback = verdict.Doubtful
 		result.Message = result.sentence(verdict)
 		_, err = tx.Exec(ctx, `INSERT INTO captures (org_id, sid, digest, result) VALUES ($1::text::uuid, $2, $3, $4)`,
@@ -120,6 +133,17 @@ func (b *Book) capture(ctx context.Context, c Capture, target phone.Number, verd
 		return err
 	})
 	return result, err
+}
+
+// errMerged is a capture for somebody who was merged at the same moment.
+var errMerged = errors.New("the contact was merged or changed at the same moment")
+
+// numbersOf returns all numbers of whoever has a number: what is cached of them is cached under each.
+func numbersOf(ctx context.Context, q interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}, id org.ID, n phone.Number) (numbers []phone.Number, err error) {
+	err = q.QueryRow(ctx, `SELECT coalesce((SELECT phone || other_phones FROM contacts WHERE id = `+holderSQL+`), ARRAY[$2::text])`, id, n).Scan(&numbers)
+	return numbers, err
 }
 
 // keepCapture writes the capture into the number's contact by rule 3, or makes one.
@@ -214,9 +238,10 @@ func insertCaptured(ctx context.Context, tx pgx.Tx, c Capture, target phone.Numb
 	err = tx.QueryRow(ctx, `
 		INSERT INTO contacts (org_id, source, phone, name, name_source, name_at, email, email_source, email_at, notes, notes_source, notes_at,
 			tags_source, tags_at)
-		VALUES ($1::text::uuid, 'capture', $2, coalesce(nullif($3, ''), $2), CASE $3 WHEN '' THEN 'auto' ELSE 'capture' END, $6,
+		SELECT $1::text::uuid, 'capture', $2, coalesce(nullif($3, ''), $2), CASE $3 WHEN '' THEN 'auto' ELSE 'capture' END, $6,
 			nullif($4, ''), CASE $4 WHEN '' THEN 'auto' ELSE 'capture' END, $6,
-			$5, CASE $5 WHEN '' THEN 'auto' ELSE 'capture' END, $6, 'auto', $6)
+			$5, CASE $5 WHEN '' THEN 'auto' ELSE 'capture' END, $6, 'auto', $6
+		WHERE `+holderSQL+` IS NULL
 		ON CONFLICT (org_id, phone) WHERE archived_at IS NULL DO NOTHING RETURNING id::text`,
 		c.Org.ID, target, c.Name, c.Email, c.Notes, c.At).Scan(&r.ContactID)
 	if errors.Is(err, pgx.ErrNoRows) {

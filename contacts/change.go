@@ -40,6 +40,9 @@ type Change struct {
 // that another active contact has is a duplicate_phone problem.
 func (b *Book) Change(ctx context.Context, o org.Org, contactID string, change Change) (Contact, error) {
 	held, err := b.Get(ctx, o.ID, contactID)
+	if err == nil {
+		err = held.notMerged()
+	}
 	if err != nil {
 		return Contact{}, err
 	}
@@ -67,8 +70,8 @@ func (b *Book) Change(ctx context.Context, o org.Org, contactID string, change C
 				email = CASE WHEN $10 THEN nullif($6, '') ELSE email END, email_source = CASE WHEN $10 THEN 'person' ELSE email_source END, email_at = CASE WHEN $10 THEN now() ELSE email_at END,
 				tags = CASE WHEN $11 THEN $7 ELSE tags END, tags_source = CASE WHEN $11 THEN 'person' ELSE tags_source END, tags_at = CASE WHEN $11 THEN now() ELSE tags_at END,
 				notes = CASE WHEN $12 THEN $8 ELSE notes END, notes_source = CASE WHEN $12 THEN 'person' ELSE notes_source END, notes_at = CASE WHEN $12 THEN now() ELSE notes_at END
-			WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND phone = $3 RETURNING `+contactColumns,
-			o.ID, contactID, held.Phone, wanted.Phone, wanted.Name, wanted.Email, wanted.Tags, wanted.Notes,
+			WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND phone || other_phones = $3 RETURNING `+contactColumns,
+			o.ID, contactID, held.numbers(), wanted.Phone, wanted.Name, wanted.Email, wanted.Tags, wanted.Notes,
 			change.Name != nil, change.Email != nil, change.Tags != nil, change.Notes != nil))
 		if errors.Is(err, pgx.ErrNoRows) { // the fence was for a number that it no longer has
 			return movedOn(contactID)
@@ -76,6 +79,14 @@ func (b *Book) Change(ctx context.Context, o org.Org, contactID string, change C
 		return err
 	})
 	return changed, err
+}
+
+// notMerged refuses to do anything with a contact that is a part of another one.
+func (c *Contact) notMerged() error {
+	if c.MergedInto == nil {
+		return nil
+	}
+	return problem.New(problem.CodeConflict, "The contact %s was merged into %s: undo the merge to have it back.", c.ID, *c.MergedInto)
 }
 
 func movedOn(contactID string) error {
@@ -122,7 +133,7 @@ func (b *Book) Archive(ctx context.Context, id org.ID, contactID string) error {
 		return problem.NotFound("There is no active contact %s.", contactID)
 	}
 	return b.fenced(ctx, "archive contact", id, held.numbers(), func(ctx context.Context, tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `UPDATE contacts SET archived_at = now() WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND phone = $3 AND archived_at IS NULL`, id, contactID, held.Phone)
+		tag, err := tx.Exec(ctx, `UPDATE contacts SET archived_at = now() WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND phone || other_phones = $3 AND archived_at IS NULL`, id, contactID, held.numbers())
 		if err == nil && tag.RowsAffected() == 0 {
 			return movedOn(contactID)
 		}
@@ -138,8 +149,8 @@ func (b *Book) Restore(ctx context.Context, id org.ID, contactID string) (Contac
 	if err != nil || held.ArchivedAt == nil {
 		return held, err
 	}
-	if held.MergedInto != nil {
-		return Contact{}, problem.New(problem.CodeConflict, "The contact %s was merged into %s: undo the merge to have it back.", contactID, *held.MergedInto)
+	if err := held.notMerged(); err != nil {
+		return Contact{}, err
 	}
 	var restored Contact
 	err = b.fenced(ctx, "restore contact", id, held.numbers(), func(ctx context.Context, tx pgx.Tx) error {
@@ -151,8 +162,8 @@ func (b *Book) Restore(ctx context.Context, id org.ID, contactID string) (Contac
 			return err
 		}
 		restored, err = readContact(tx.QueryRow(ctx, `
-			UPDATE contacts SET archived_at = NULL WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND phone = $3 RETURNING `+contactColumns,
-			id, contactID, held.Phone))
+			UPDATE contacts SET archived_at = NULL WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND phone || other_phones = $3 AND merged_into IS NULL RETURNING `+contactColumns,
+			id, contactID, held.numbers()))
 		if errors.Is(err, pgx.ErrNoRows) {
 			return movedOn(contactID)
 		}

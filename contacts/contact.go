@@ -180,22 +180,6 @@ func (b *Book) duplicate(ctx context.Context, tx pgx.Tx, id org.ID, n phone.Numb
 	return p
 }
 
-// holderSQL is the id of organisation $1's active contact that has number $2: as its phone, else among
-// the numbers of contacts that were merged into it.
-const holderSQL = `(
-	SELECT id FROM contacts WHERE org_id = $1::text::uuid AND phone = $2 AND archived_at IS NULL
-	UNION ALL
-	(SELECT id FROM contacts WHERE ringside_other_numbers(org_id, other_phones) @> ARRAY[$1::text || $2] AND other_phones <> '{}' AND archived_at IS NULL
-		AND NOT EXISTS (SELECT FROM contacts WHERE org_id = $1::text::uuid AND phone = $2 AND archived_at IS NULL)
-	ORDER BY created_at, id LIMIT 1)
-	LIMIT 1)`
-
-// holder returns the id of the active contact that has the number, or "".
-func holder(ctx context.Context, tx pgx.Tx, id org.ID, n phone.Number) (contactID string, err error) {
-	err = tx.QueryRow(ctx, `SELECT coalesce(`+holderSQL+`::text, '')`, id, n).Scan(&contactID)
-	return contactID, err
-}
-
 // check reads a draft with the organisation's country, or says which field is wrong.
 func (d Draft) check(country string) (Contact, error) {
 	n, err := phone.Parse(d.Phone, country)

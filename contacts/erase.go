@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -30,11 +31,8 @@ func (k ErasureKey) Person(id org.ID, n phone.Number) []byte {
 	return mac.Sum(nil)
 }
 
-// Forgotten is what [History] has removed.
-type Forgotten struct {
-	SIDs        []string // of the calls and messages that were made anonymous
-	Transcripts int
-}
+// Forgotten counts what [History] has removed.
+type Forgotten struct{ Interactions, Transcripts, Captures int }
 
 // Erasure is the receipt of an erasure. It says nothing of who it was.
 type Erasure struct {
@@ -62,24 +60,40 @@ type Removed struct {
 
 // Erase removes a person for good: the contact and those merged into it, who it was of their calls and
 // messages, transcripts and traces, their entries in campaigns, and their rows in files that were
-// imported. What counts calls stays. The receipt is kept.
+// imported. What counts calls stays. A number that another active contact has by now is theirs. The
+// receipt is kept.
 func (b *Book) Erase(ctx context.Context, id org.ID, history History, key ErasureKey, contactID string) (e Erasure, err error) {
 	held, err := b.Get(ctx, id, contactID)
 	if err != nil {
 		return e, err
 	}
-	if held.MergedInto != nil {
-		return e, problem.New(problem.CodeConflict, "The contact %s is a part of %s: erase that one, or undo the merge.", contactID, *held.MergedInto)
-	}
-	// First, since it may take longer than callers can be kept from what is cached. Whoever is stopped
-	// behind it begins anew.
-	rows, err := b.eraseImportRows(ctx, id, held)
+	var known person
+	err = pgx.BeginFunc(ctx, b.pool, func(tx pgx.Tx) (err error) {
+		known, err = b.personOf(ctx, tx, id, history, contactID)
+		return err
+	})
 	if err != nil {
-		return e, fmt.Errorf("erase import rows: %w", err)
+		return e, failed("erase contact", err)
+	}
+	// Copies go first, since that may take longer than callers can be kept from what is cached. Whoever
+	// is stopped behind it begins anew.
+	rows, err := b.eraseCopies(ctx, id, known)
+	if err != nil {
+		return e, fmt.Errorf("erase copies: %w", err)
 	}
 	err = b.fenced(ctx, "erase contact", id, held.numbers(), func(ctx context.Context, tx pgx.Tx) error {
+		if err := history.Still(ctx, tx); err != nil {
+			return err
+		}
+		now, err := b.personOf(ctx, tx, id, history, contactID)
+		if err != nil {
+			return err
+		}
+		if !now.equals(known) {
+			return movedOn(contactID)
+		}
 		e = Erasure{ContactID: contactID, Removed: Removed{ImportRows: rows}, Hashes: []string{}}
-		return b.erase(ctx, tx, id, history, key, held, &e)
+		return b.erase(ctx, tx, id, history, key, now, &e)
 	})
 	if err != nil {
 		return Erasure{}, err
@@ -87,70 +101,98 @@ func (b *Book) Erase(ctx context.Context, id org.ID, history History, key Erasur
 	return e, nil
 }
 
-func (b *Book) erase(ctx context.Context, tx pgx.Tx, id org.ID, history History, key ErasureKey, held Contact, e *Erasure) error {
+// person is somebody whom several contacts may be, merged into one.
+type person struct {
+	ids     []string       // the contact's first
+	numbers []phone.Number // those that nobody else has by now, also earlier ones
+	emails  []string       // in lower case
+}
+
+func (p person) equals(other person) bool {
+	return slices.Equal(p.ids, other.ids) && slices.Equal(p.numbers, other.numbers) && slices.Equal(p.emails, other.emails)
+}
+
+// personOf returns who a contact is, and locks what it is made of.
+func (b *Book) personOf(ctx context.Context, tx pgx.Tx, id org.ID, history History, contactID string) (p person, err error) {
 	rows, err := tx.Query(ctx, `
-		SELECT id::text, phone || other_phones FROM contacts
-		WHERE org_id = $1::text::uuid AND (id = $2::text::uuid OR merged_into = $2::text::uuid) ORDER BY id FOR UPDATE`, id, held.ID)
+		SELECT id::text, phone || other_phones, lower(coalesce(email, '')), merged_into::text FROM contacts
+		WHERE org_id = $1::text::uuid AND (id = $2::text::uuid OR merged_into = $2::text::uuid)
+		ORDER BY id <> $2::text::uuid, id FOR UPDATE`, id, contactID)
 	if err != nil {
-		return err
+		return p, err
 	}
-	var ids []string
-	numbers := map[phone.Number]bool{}
-	var contactID string
-	var theirs []phone.Number
-	if _, err = pgx.ForEachRow(rows, []any{&contactID, &theirs}, func() error {
-		ids = append(ids, contactID)
-		for _, n := range theirs {
-			numbers[n] = true
+	var partID, email string
+	var numbers, all []phone.Number
+	var mergedInto, part *string
+	_, err = pgx.ForEachRow(rows, []any{&partID, &numbers, &email, &mergedInto}, func() error {
+		if partID == contactID {
+			part = mergedInto
+		}
+		p.ids, all = append(p.ids, partID), append(all, numbers...)
+		if email != "" && !slices.Contains(p.emails, email) {
+			p.emails = append(p.emails, email)
 		}
 		return nil
-	}); err != nil {
-		return err
+	})
+	switch {
+	case err != nil:
+		return p, err
+	case len(p.ids) == 0 || p.ids[0] != contactID:
+		return p, notThere(pgx.ErrNoRows, contactID)
+	case part != nil:
+		return p, problem.New(problem.CodeConflict, "The contact %s is a part of %s: erase that one, or undo the merge.", contactID, *part)
 	}
-	for _, n := range held.numbers() {
-		delete(numbers, n)
+	earlier, err := history.Numbers(ctx, tx, p.ids)
+	if err != nil {
+		return p, err
 	}
-	if len(numbers) > 0 || len(ids) == 0 { // the fence is for the numbers that it had
-		return movedOn(held.ID)
+	free, err := tx.Query(ctx, `
+		SELECT n FROM (SELECT DISTINCT n FROM unnest($2::text[]) n) t
+		WHERE coalesce(`+HolderSQL("$1::text::uuid", "n")+`::text = ANY ($3), true) ORDER BY n`, id, append(all, earlier...), p.ids)
+	if err != nil {
+		return p, err
 	}
-	forgotten, err := history.Forget(ctx, tx, id, ids, held.numbers())
+	p.numbers, err = pgx.CollectRows(free, pgx.RowTo[phone.Number])
+	return p, err
+}
+
+func (b *Book) erase(ctx context.Context, tx pgx.Tx, id org.ID, history History, key ErasureKey, p person, e *Erasure) error {
+	forgotten, err := history.Forget(ctx, tx, id, p.ids, p.numbers)
 	if err != nil {
 		return err
 	}
-	e.Removed.Interactions, e.Removed.Transcripts, e.Removed.Contacts = len(forgotten.SIDs), forgotten.Transcripts, len(ids)
+	e.Removed.Interactions, e.Removed.Transcripts, e.Removed.Captures = forgotten.Interactions, forgotten.Transcripts, forgotten.Captures
 	for _, r := range []struct {
 		count *int
 		sql   string
 		args  []any
 	}{
-		{&e.Removed.Captures, `DELETE FROM captures WHERE org_id = $1::text::uuid AND sid = ANY ($2)`, []any{id, forgotten.SIDs}},
-		{&e.Removed.CampaignPeople, `DELETE FROM campaign_people WHERE org_id = $1::text::uuid AND phone = ANY ($2)`, []any{id, held.numbers()}},
-		// Answers of the API that name them, which are kept for a day.
-		{new(int), `DELETE FROM api_idempotency WHERE org_id = $1::text::uuid AND EXISTS (SELECT FROM unnest($2::text[]) i WHERE position(convert_to(i, 'UTF8') IN body) > 0)`, []any{id, ids}},
-		{&e.Removed.Contacts, `DELETE FROM contacts WHERE org_id = $1::text::uuid AND id = ANY ($2::text[]::uuid[])`, []any{id, ids}},
+		{&e.Removed.Captures, `DELETE FROM captures WHERE org_id = $1::text::uuid AND result->>'contact_id' = ANY ($2)`, []any{id, p.ids}}, // on others' calls
+		{&e.Removed.CampaignPeople, `DELETE FROM campaign_people WHERE org_id = $1::text::uuid AND phone = ANY ($2)`, []any{id, p.numbers}},
+		{&e.Removed.Contacts, `DELETE FROM contacts WHERE org_id = $1::text::uuid AND id = ANY ($2::text[]::uuid[])`, []any{id, p.ids}},
 	} {
 		tag, err := tx.Exec(ctx, r.sql, r.args...)
 		if err != nil {
 			return err
 		}
-		*r.count = int(tag.RowsAffected())
+		*r.count += int(tag.RowsAffected())
 	}
-	return b.remember(ctx, tx, id, key, held.numbers(), e)
+	return b.remember(ctx, tx, id, key, p.numbers, e)
 }
 
 // remember leaves the hashes and the receipt.
 func (b *Book) remember(ctx context.Context, tx pgx.Tx, id org.ID, key ErasureKey, numbers []phone.Number, e *Erasure) error {
+	if len(key) == 0 {
+		return errors.New("no key to remember erased people by")
+	}
 	err := tx.QueryRow(ctx, `
 		SELECT now(), coalesce(array_agg(id::text ORDER BY id), '{}') FROM contacts
-		WHERE org_id = $1::text::uuid AND phone = ANY ($2) AND archived_at IS NOT NULL`, id, numbers).Scan(&e.ErasedAt, &e.SameNumber)
+		WHERE org_id = $1::text::uuid AND phone = ANY ($2) AND archived_at IS NOT NULL AND merged_into IS NULL`, id, numbers).Scan(&e.ErasedAt, &e.SameNumber)
 	if err != nil {
 		return err
 	}
 	for _, n := range numbers {
 		person := key.Person(id, n)
-		if person == nil {
-			return errors.New("no key to remember erased people by")
-		}
 		e.Hashes = append(e.Hashes, hex.EncodeToString(person))
 		_, err := tx.Exec(ctx, `
 			INSERT INTO erased_people (org_id, person, erased_at) VALUES ($1::text::uuid, $2, $3)
@@ -159,9 +201,8 @@ func (b *Book) remember(ctx context.Context, tx pgx.Tx, id org.ID, key ErasureKe
 			return err
 		}
 	}
-	err = tx.QueryRow(ctx, `INSERT INTO erasures (org_id, contact_id, receipt, erased_at) VALUES ($1::text::uuid, $2::text::uuid, $3, $4) RETURNING id::text`,
+	return tx.QueryRow(ctx, `INSERT INTO erasures (org_id, contact_id, receipt, erased_at) VALUES ($1::text::uuid, $2::text::uuid, $3, $4) RETURNING id::text`,
 		id, e.ContactID, e, e.ErasedAt).Scan(&e.ID)
-	return err
 }
 
 // Erasure returns the receipt of an erasure.
@@ -172,29 +213,4 @@ func (b *Book) Erasure(ctx context.Context, id org.ID, erasureID string) (e Eras
 	}
 	e.ID = erasureID
 	return e, failed("read erasure", err)
-}
-
-// eraseImportRows removes a person's rows of files that were imported, and what the reports show of
-// them. Of rows that could not be read, those go that have the e-mail address or the digits of a
-// number anywhere: rather one too many than one too few.
-func (b *Book) eraseImportRows(ctx context.Context, id org.ID, held Contact) (removed int, err error) {
-	endings := []string{} // what a number ends in, however its beginning is written
-	for _, n := range held.numbers() {
-		endings = append(endings, string(n[max(1, len(n)-8):]))
-	}
-	err = b.pool.QueryRow(ctx, `
-		WITH gone AS (
-			DELETE FROM contact_import_rows r USING contact_imports i
-			WHERE i.org_id = $1::text::uuid AND r.import_id = i.id AND (r.phone = ANY ($2) OR lower(r.email) = lower(nullif($3, ''))
-				OR r.verdict = 'invalid' AND (strpos(lower(array_to_string(r.cells, ' ')), lower(nullif($3, ''))) > 0
-					OR regexp_replace(array_to_string(r.cells, ' '), '[^0-9]', '', 'g') LIKE ANY (SELECT '%' || e || '%' FROM unnest($4::text[]) e)))
-			RETURNING r.import_id, r.line
-		), told AS (
-			UPDATE contact_imports i SET report = i.report - 'first' || jsonb_build_object('problems', (
-				SELECT coalesce(jsonb_agg(p ORDER BY n), '[]') FROM jsonb_array_elements(i.report->'problems') WITH ORDINALITY AS t (p, n)
-				WHERE (p->>'line')::int NOT IN (SELECT line FROM gone WHERE import_id = i.id)))
-			WHERE i.id IN (SELECT import_id FROM gone)
-		)
-		SELECT count(*) FROM gone`, id, held.numbers(), held.Email, endings).Scan(&removed)
-	return removed, err
 }

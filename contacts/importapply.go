@@ -54,9 +54,9 @@ func (b *Book) ApplyImport(ctx context.Context, o org.Org, importID string, tell
 			}
 			report.Created, report.Known, report.Archived, report.LeftOut = 0, 0, 0, 0
 		}
-		report.State, report.First = ImportRunning, nil
+		report.First = nil
 		lasting := context.WithoutCancel(ctx)
-		if err := b.saveImport(lasting, &report); err != nil {
+		if err := b.startImport(lasting, &report); err != nil {
 			return err
 		}
 		return b.runImport(lasting, ctx.Done(), o.ID, &report, tell)
@@ -152,8 +152,8 @@ func (b *Book) runImport(ctx context.Context, done <-chan struct{}, id org.ID, r
 	for {
 		select {
 		case <-done:
-			report.State, report.StoppedAt = ImportStopped, line
-			return b.saveImport(ctx, report)
+			report.StoppedAt = line
+			return b.endImport(ctx, report, ImportStopped)
 		default:
 		}
 		s, err := b.importStep(ctx, id, report, line)
@@ -175,8 +175,8 @@ func (b *Book) runImport(ctx context.Context, done <-chan struct{}, id org.ID, r
 		p.at(written, report.Created, written-report.Created)
 	}
 	p.last(report.Rows)
-	report.State, report.StoppedAt = ImportDone, 0
-	return b.saveImport(ctx, report)
+	report.StoppedAt = 0
+	return b.endImport(ctx, report, ImportDone)
 }
 
 // analyze has Postgres look at the table anew when an import has gone from before to after rows, with
@@ -228,10 +228,26 @@ func (b *Book) importStep(ctx context.Context, id org.ID, report *ImportReport, 
 	return s, err
 }
 
-// saveImport keeps the state and the report of an import.
+// saveImport keeps the report of an import that is not yet carried out.
 func (b *Book) saveImport(ctx context.Context, report *ImportReport) error {
+	_, err := b.pool.Exec(ctx, `UPDATE contact_imports SET state = $2, report = $3 WHERE id = $1::text::uuid`, report.ID, string(report.State), report)
+	return err
+}
+
+// startImport notes that rows are written from now on. The report itself is left to the steps, and to
+// whoever is erased meanwhile.
+func (b *Book) startImport(ctx context.Context, report *ImportReport) error {
 	_, err := b.pool.Exec(ctx, `
-		UPDATE contact_imports SET state = $2, report = $3, finished_at = CASE WHEN $2 IN ('stopped', 'done') THEN now() END WHERE id = $1::text::uuid`,
-		report.ID, string(report.State), report)
+		UPDATE contact_imports SET state = 'running', report = report - 'first' ||
+			CASE state WHEN 'planned' THEN '{"created": 0, "known": 0, "archived": 0, "left_out": 0}'::jsonb ELSE '{}' END
+		WHERE id = $1::text::uuid`, report.ID)
+	report.State = ImportRunning
+	return err
+}
+
+// endImport notes how an import ended.
+func (b *Book) endImport(ctx context.Context, report *ImportReport, state ImportState) error {
+	_, err := b.pool.Exec(ctx, `UPDATE contact_imports SET state = $2, finished_at = now() WHERE id = $1::text::uuid`, report.ID, string(state))
+	report.State = state
 	return err
 }

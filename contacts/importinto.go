@@ -23,18 +23,16 @@ var intoBook = newImportInto(importInto{
 	limited: true,
 },
 	// Active and archived contacts have an index each, and LIMIT keeps to it.
-	`SELECT true AS it FROM contacts c WHERE c.org_id = $1::text::uuid AND c.phone = s.phone AND c.archived_at IS NULL
-	UNION ALL SELECT true FROM contacts c
-		WHERE ringside_other_numbers(c.org_id, c.other_phones) @> ARRAY[$1::text || s.phone] AND c.other_phones <> '{}' AND c.archived_at IS NULL LIMIT 1`,
+	`SELECT true AS it WHERE `+HolderSQL("$1::text::uuid", "s.phone")+` IS NOT NULL`,
 	`SELECT true AS it FROM contacts c WHERE c.org_id = $1::text::uuid AND c.phone = s.phone AND c.archived_at IS NOT NULL LIMIT 1`,
-	`INSERT INTO contacts (org_id, import_id, source, name, phone, email, tags, notes, name_source, email_source, tags_source, notes_source)
-	SELECT $1::text::uuid, $2::text::uuid, 'import', name, phone, email, tags, coalesce(notes, ''), 'import', 'import', 'import', 'import'
+	`INSERT INTO contacts (org_id, import_id, import_line, source, name, phone, email, tags, notes, name_source, email_source, tags_source, notes_source)
+	SELECT $1::text::uuid, $2::text::uuid, line, 'import', name, phone, email, tags, coalesce(notes, ''), 'import', 'import', 'import', 'import'
 	FROM fresh WHERE $5::int IS NULL OR nth <= $5
 	ON CONFLICT (org_id, phone) WHERE archived_at IS NULL DO NOTHING RETURNING id`)
 
 var intoCampaign = newImportInto(importInto{
 	table:     "campaign_people",
-	untouched: `SELECT id FROM campaign_people WHERE org_id = $1::text::uuid AND import_id = $2::text::uuid AND called_at IS NULL AND result = ''`,
+	untouched: `SELECT id FROM campaign_people WHERE org_id = $1::text::uuid AND import_id = $2::text::uuid AND called_at IS NULL AND changed_at IS NULL`,
 	added:     `SELECT id::text, name, phone FROM campaign_people WHERE org_id = $1::text::uuid AND import_id = $2::text::uuid ORDER BY name, id`,
 },
 	`SELECT true AS it FROM campaign_people p WHERE p.org_id = $1::text::uuid AND p.campaign_id = (SELECT campaign_id FROM contact_imports WHERE id = $2::text::uuid) AND p.phone = s.phone LIMIT 1`,

@@ -1,11 +1,13 @@
 package contacts
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -25,12 +27,18 @@ const maxOtherPhones = 100
 // History is what is kept of calls and messages. Package ledger implements it; everything happens in
 // the transaction of whoever asks.
 type History interface {
+	// Still lets no calls and messages be written until tx ends: what is being written now would be for
+	// the contacts as they were. It comes before anything else is locked.
+	Still(ctx context.Context, tx pgx.Tx) error
 	// Move gives a contact's calls and messages to another contact, and remembers which.
 	Move(ctx context.Context, tx pgx.Tx, mergeID, from, to string) error
-	// MoveBack undoes that, and does the same with those that came from numbers since then.
-	MoveBack(ctx context.Context, tx pgx.Tx, mergeID, from, to string, numbers []phone.Number, since time.Time) error
-	// Forget takes out who it was of contacts' calls and messages, and of those of numbers that are
-	// nobody's. It returns the Sids.
+	// MoveBack undoes that, and does the same with those that came from numbers since then. It returns
+	// when the last of to's ended; nil: none has.
+	MoveBack(ctx context.Context, tx pgx.Tx, mergeID, from, to string, numbers []phone.Number, since time.Time) (last *time.Time, err error)
+	// Numbers returns the numbers that contacts' calls and messages came from or went to.
+	Numbers(ctx context.Context, tx pgx.Tx, contactIDs []string) ([]phone.Number, error)
+	// Forget takes out who it was of contacts' calls and messages, and of those of the numbers that are
+	// no contact's, and counts them.
 	Forget(ctx context.Context, tx pgx.Tx, id org.ID, contactIDs []string, numbers []phone.Number) (Forgotten, error)
 }
 
@@ -60,6 +68,9 @@ func (b *Book) Merge(ctx context.Context, id org.ID, history History, contactID,
 	}
 	numbers := append(one.numbers(), two.numbers()...)
 	err = b.fenced(ctx, "merge contacts", id, numbers, func(ctx context.Context, tx pgx.Tx) error {
+		if err := history.Still(ctx, tx); err != nil {
+			return err
+		}
 		kept, gone, err := lockPair(ctx, tx, id, one, two)
 		if err != nil {
 			return err
@@ -72,7 +83,10 @@ func (b *Book) Merge(ctx context.Context, id org.ID, history History, contactID,
 			return err
 		}
 		m.MergedID = gone.ID
-		if _, err := tx.Exec(ctx, `UPDATE contacts SET archived_at = now(), merged_into = $2::text::uuid WHERE id = $1::text::uuid`, gone.ID, kept.ID); err != nil {
+		// Also those whom the other one has become: they are found in one step.
+		if _, err := tx.Exec(ctx, `
+			UPDATE contacts SET archived_at = coalesce(archived_at, now()), merged_into = $2::text::uuid
+			WHERE id = $1::text::uuid OR merged_into = $1::text::uuid`, gone.ID, kept.ID); err != nil {
 			return err
 		}
 		var at time.Time
@@ -95,7 +109,7 @@ func (b *Book) Merge(ctx context.Context, id org.ID, history History, contactID,
 // numbers that a fence is up for.
 func lockPair(ctx context.Context, tx pgx.Tx, id org.ID, one, two Contact) (kept, gone Contact, err error) {
 	rows, err := tx.Query(ctx, `
-		SELECT `+contactColumns+` FROM contacts WHERE org_id = $1::text::uuid AND id = ANY ($2::text[]::uuid[]) ORDER BY created_at, id FOR UPDATE`,
+		SELECT `+contactColumns+` FROM contacts WHERE org_id = $1::text::uuid AND id = ANY ($2::text[]::uuid[]) ORDER BY phone FOR UPDATE`, // as whoever writes calls locks them
 		id, []string{one.ID, two.ID})
 	if err != nil {
 		return kept, gone, err
@@ -121,6 +135,9 @@ func lockPair(ctx context.Context, tx pgx.Tx, id org.ID, one, two Contact) (kept
 	if len(pair) != 2 {
 		return kept, gone, movedOn(one.ID)
 	}
+	slices.SortFunc(pair, func(a, b Contact) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
+	})
 	return pair[0], pair[1], nil
 }
 
@@ -187,10 +204,10 @@ func writeMerged(ctx context.Context, tx pgx.Tx, held, c Contact) (Contact, erro
 	tags, notes := origin("tags", !slices.Equal(c.Tags, held.Tags)), origin("notes", c.Notes != held.Notes)
 	return readContact(tx.QueryRow(ctx, `
 		UPDATE contacts SET other_phones = $2, last_contacted_at = $3, name = $4, name_source = $5, name_at = $6, email = nullif($7, ''), email_source = $8, email_at = $9,
-			tags = $10, tags_source = $11, tags_at = $12, notes = $13, notes_source = $14, notes_at = $15
+			tags = $10, tags_source = $11, tags_at = $12, notes = $13, notes_source = $14, notes_at = $15, phone = $16
 		WHERE id = $1::text::uuid RETURNING `+contactColumns,
 		held.ID, c.OtherPhones, c.LastContactedAt, c.Name, name.Source, name.At, c.Email, email.Source, email.At,
-		c.Tags, tags.Source, tags.At, c.Notes, notes.Source, notes.At))
+		c.Tags, tags.Source, tags.At, c.Notes, notes.Source, notes.At, c.Phone))
 }
 
 // UndoMerge makes two contacts again of one, and returns them: the one that was kept and the one that
@@ -201,35 +218,33 @@ func (b *Book) UndoMerge(ctx context.Context, id org.ID, history History, mergeI
 	if err != nil {
 		return kept, restored, err
 	}
-	numbers := append(m.after.numbers(), m.keptNow.numbers()...)
+	numbers := slices.Concat(m.after.numbers(), m.kept.numbers(), m.gone.numbers())
 	err = b.fenced(ctx, "undo merge", id, numbers, func(ctx context.Context, tx pgx.Tx) error {
+		if err := history.Still(ctx, tx); err != nil {
+			return err
+		}
 		limit, err := lockLimit(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		tag, err := tx.Exec(ctx, `UPDATE contact_merges SET undone_at = now() WHERE id = $1::text::uuid AND undone_at IS NULL`, mergeID)
-		if err != nil || tag.RowsAffected() == 0 {
-			return errors.Join(err, undoneAlready(mergeID))
-		}
-		now, err := readContact(tx.QueryRow(ctx, `SELECT `+contactColumns+` FROM contacts WHERE id = $1::text::uuid FOR UPDATE`, m.keptNow.ID))
+		// What a contact was is not kept longer than it can be needed.
+		tag, err := tx.Exec(ctx, `UPDATE contact_merges SET undone_at = now(), before = '{}', after = '{}' WHERE id = $1::text::uuid AND undone_at IS NULL`, mergeID)
 		if err != nil {
 			return err
 		}
-		if !slices.Equal(now.numbers(), m.keptNow.numbers()) || now.ArchivedAt != nil {
-			return movedOn(now.ID)
+		if tag.RowsAffected() == 0 {
+			return undoneAlready(mergeID)
 		}
-		if kept, err = writeMerged(ctx, tx, now, now.without(m.before, m.after)); err != nil {
+		if kept, restored, err = b.part(ctx, tx, id, m); err != nil {
 			return err
 		}
-		if err := b.freeFor(ctx, tx, id, m.gone.Phone, m.gone.ID); err != nil {
+		last, err := history.MoveBack(ctx, tx, mergeID, kept.ID, restored.ID, m.gone.numbers(), m.at)
+		if err != nil {
 			return err
 		}
 		restored, err = readContact(tx.QueryRow(ctx, `
-			UPDATE contacts SET archived_at = NULL, merged_into = NULL WHERE id = $1::text::uuid RETURNING `+contactColumns, m.gone.ID))
+			UPDATE contacts SET last_contacted_at = greatest(last_contacted_at, $2) WHERE id = $1::text::uuid RETURNING `+contactColumns, restored.ID, last))
 		if err != nil {
-			return err
-		}
-		if err := history.MoveBack(ctx, tx, mergeID, kept.ID, restored.ID, m.gone.numbers(), m.at); err != nil {
 			return err
 		}
 		return withinLimit(ctx, tx, id, limit)
@@ -237,10 +252,46 @@ func (b *Book) UndoMerge(ctx context.Context, id org.ID, history History, mergeI
 	return kept, restored, err
 }
 
+// part makes two contacts of a merge again, if both are still as they were read.
+func (b *Book) part(ctx context.Context, tx pgx.Tx, id org.ID, m storedMerge) (kept, restored Contact, err error) {
+	rows, err := tx.Query(ctx, `SELECT `+contactColumns+` FROM contacts WHERE id = ANY ($1::text[]::uuid[]) ORDER BY phone FOR UPDATE`, []string{m.kept.ID, m.gone.ID})
+	if err != nil {
+		return kept, restored, err
+	}
+	now, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Contact, error) { return readContact(row) })
+	if err != nil {
+		return kept, restored, err
+	}
+	for _, c := range now {
+		was := m.gone
+		if c.ID == m.kept.ID {
+			was, kept = m.kept, c
+		}
+		if !slices.Equal(c.numbers(), was.numbers()) || (c.ArchivedAt == nil) != (was.ArchivedAt == nil) {
+			return kept, restored, movedOn(c.ID)
+		}
+	}
+	if kept, err = writeMerged(ctx, tx, kept, kept.without(m.before, m.after)); err != nil {
+		return kept, restored, err
+	}
+	if err := b.freeFor(ctx, tx, id, m.gone.Phone, m.gone.ID); err != nil {
+		return kept, restored, err
+	}
+	restored, err = readContact(tx.QueryRow(ctx, `
+		UPDATE contacts SET archived_at = NULL, merged_into = NULL WHERE id = $1::text::uuid RETURNING `+contactColumns, m.gone.ID))
+	if err != nil {
+		return kept, restored, err
+	}
+	_, err = tx.Exec(ctx, `
+		UPDATE contacts SET merged_into = $2::text::uuid WHERE merged_into = $1::text::uuid
+			AND id IN (SELECT merged_id FROM contact_merges WHERE kept_id = $2::text::uuid AND undone_at IS NULL)`, kept.ID, restored.ID)
+	return kept, restored, err
+}
+
 // storedMerge is a merge as it is kept, with both contacts as they are now.
 type storedMerge struct {
-	before, after Contact // the kept one
-	keptNow, gone Contact
+	before, after Contact // the kept one, around the merge
+	kept, gone    Contact // both as they are now
 	at            time.Time
 }
 
@@ -252,9 +303,12 @@ func undoneAlready(mergeID string) error {
 func (b *Book) merge(ctx context.Context, id org.ID, mergeID string) (m storedMerge, err error) {
 	var keptID, goneID string
 	var undone *time.Time
+	var later bool // another contact has been merged into the kept one since
 	err = b.pool.QueryRow(ctx, `
-		SELECT kept_id::text, merged_id::text, before, after, merged_at, undone_at FROM contact_merges WHERE org_id = $1::text::uuid AND id = $2::text::uuid`,
-		id, mergeID).Scan(&keptID, &goneID, &m.before, &m.after, &m.at, &undone)
+		SELECT kept_id::text, merged_id::text, before, after, merged_at, undone_at,
+			EXISTS (SELECT FROM contact_merges l WHERE l.kept_id = m.kept_id AND l.undone_at IS NULL AND (l.merged_at, l.id) > (m.merged_at, m.id))
+		FROM contact_merges m WHERE org_id = $1::text::uuid AND id = $2::text::uuid`,
+		id, mergeID).Scan(&keptID, &goneID, &m.before, &m.after, &m.at, &undone, &later)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows) || isInvalidText(err):
 		return m, problem.NotFound("There is no merge %s.", mergeID)
@@ -265,13 +319,16 @@ func (b *Book) merge(ctx context.Context, id org.ID, mergeID string) (m storedMe
 	case time.Since(m.at) > UndoMergeWithin:
 		return m, problem.New(problem.CodeConflict, "The merge %s is older than 30 days and can no longer be undone.", mergeID)
 	}
-	if m.keptNow, err = b.Get(ctx, id, keptID); err != nil {
+	if later {
+		return m, problem.New(problem.CodeConflict, "Another contact has been merged into %s since: undo that first.", keptID)
+	}
+	if m.kept, err = b.Get(ctx, id, keptID); err != nil {
 		return m, err
 	}
-	if m.keptNow.MergedInto != nil {
-		return m, problem.New(problem.CodeConflict, "The contact %s has been merged into %s since: undo that first.", keptID, *m.keptNow.MergedInto)
+	if m.kept.MergedInto != nil {
+		return m, problem.New(problem.CodeConflict, "The contact %s has been merged into %s since: undo that first.", keptID, *m.kept.MergedInto)
 	}
-	if m.keptNow.ArchivedAt != nil {
+	if m.kept.ArchivedAt != nil {
 		return m, problem.New(problem.CodeConflict, "The contact %s is archived: restore it before its merge is undone.", keptID)
 	}
 	m.gone, err = b.Get(ctx, id, goneID)
@@ -301,8 +358,12 @@ func (c Contact) without(before, after Contact) Contact {
 	if asMerged("notes", c.Notes == after.Notes) {
 		sum.Notes = before.Notes
 	}
-	sum.OtherPhones = slices.DeleteFunc(slices.Clone(c.OtherPhones), func(n phone.Number) bool {
+	added := func(n phone.Number) bool {
 		return slices.Contains(after.OtherPhones, n) && !slices.Contains(before.OtherPhones, n)
-	})
+	}
+	if i := slices.Index(c.OtherPhones, before.Phone); added(c.Phone) && i >= 0 { // made the first of their numbers since
+		sum.Phone, sum.OtherPhones = before.Phone, slices.Delete(slices.Clone(c.OtherPhones), i, i+1)
+	}
+	sum.OtherPhones = slices.DeleteFunc(slices.Clone(sum.OtherPhones), added)
 	return sum
 }

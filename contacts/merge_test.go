@@ -40,8 +40,14 @@ func (s shelf) pair(t *testing.T) (older, newer contacts.Contact) {
 func (s shelf) pairOf(t *testing.T, one, two string) (older, newer contacts.Contact) {
 	t.Helper()
 	older, newer = s.mustAdd(t, contacts.Draft{Name: "Alex", Phone: one}), s.mustAdd(t, contacts.Draft{Name: "Alex", Phone: two})
-	s.mustExec(t, `UPDATE contacts SET created_at = created_at - interval '1 day' WHERE id = $1::text::uuid`, older.ID)
+	s.backdate(t, older, 1)
 	return older, newer
+}
+
+// backdate makes a contact some days older.
+func (s shelf) backdate(t *testing.T, c contacts.Contact, days int) {
+	t.Helper()
+	s.mustExec(t, `UPDATE contacts SET created_at = created_at - $2 * interval '1 day' WHERE id = $1::text::uuid`, c.ID, days)
 }
 
 func TestMergeKeepsTheOlderAndTheBetter(t *testing.T) {
@@ -154,6 +160,41 @@ func TestWhatCannotBeMergedOrUndone(t *testing.T) {
 	s.mustExec(t, `UPDATE orgs SET contact_limit = NULL`)
 	s.mustExec(t, `UPDATE contact_merges SET merged_at = now() - interval '31 days' WHERE id = $1::text::uuid`, first.ID)
 	refused(t, undo(first.ID), problem.CodeConflict)
+}
+
+// Of several merges the last is undone first; a part of a contact is not changed by itself; and a number
+// that was made the first since goes back to whose it was.
+func TestUndoMergesInTurn(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	kay := s.mustAdd(t, contacts.Draft{Name: "Kay", Phone: "+14155551200"})
+	s.backdate(t, kay, 1)
+	ann, bob := s.mustAdd(t, contacts.Draft{Name: "Ann", Phone: "+14155551201"}), s.mustAdd(t, contacts.Draft{Name: "Bob", Phone: "+14155551202"})
+	first, second := s.merge(t, kay, ann), s.merge(t, kay, bob)
+	undo := func(m contacts.Merge) (contacts.Contact, contacts.Contact, error) {
+		return s.UndoMerge(t.Context(), s.org.ID, ledger.Past{}, m.ID)
+	}
+	_, _, err := undo(first)
+	refused(t, err, problem.CodeConflict)
+	_, err = s.Change(t.Context(), s.org, bob.ID, contacts.Change{Name: new("Bobby")})
+	refused(t, err, problem.CodeConflict)
+	if _, err := s.Change(t.Context(), s.org, kay.ID, contacts.Change{Phone: &[]string{"+14155551202"}[0]}); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range []contacts.Merge{second, first} {
+		kept, restored, err := undo(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kept.Phone != "+14155551200" || slices.Contains(kept.OtherPhones, restored.Phone) {
+			t.Errorf("undone into %+v and %+v", kept, restored)
+		}
+	}
+	for want, c := range map[string]contacts.Contact{"Kay": kay, "Ann": ann, "Bob": bob} {
+		if now, err := s.Get(t.Context(), s.org.ID, c.ID); err != nil || now.Name != want || now.Phone != c.Phone || len(now.OtherPhones) != 0 {
+			t.Errorf("%s is now %+v: %v", want, now, err)
+		}
+	}
 }
 
 // Merges of the same contacts at the same moment: one happens, the others are told.

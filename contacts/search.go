@@ -232,7 +232,8 @@ func (q *Query) among(organisation string, id org.ID) (condition string, args []
 		add("ringside_fold_all(tags) @> ARRAY[ringside_fold($%d)]", q.Tag)
 	}
 	if q.Source != "" {
-		add("source = $%d", string(q.Source))
+		args = append(args, string(q.Source))
+		condition += fmt.Sprintf(" AND source = $%d", len(args))
 	}
 	return condition, args
 }

@@ -18,8 +18,8 @@ const readingWithin = 24 * time.Hour
 // upkeepStep is how many rows are removed at a time.
 const upkeepStep = 10_000
 
-// Upkeep removes what is kept for a while only: the rows of old imports, files whose reading was killed,
-// and what undoing a merge would need once it can no longer be undone. Several programs may do it at
+// Upkeep removes what is kept for a while only: the rows of old imports and what their reports show of
+// them, files whose reading was killed, and what undoing a merge would need once it can no longer be undone. Several programs may do it at
 // the same time.
 func (b *Book) Upkeep(ctx context.Context) error {
 	for _, job := range []struct {
@@ -36,6 +36,14 @@ func (b *Book) Upkeep(ctx context.Context) error {
 			[]any{time.Now().Add(-ImportRowsKept)}},
 		{"counts of organisations that are gone", `DELETE FROM contact_counts WHERE ctid IN (
 			SELECT c.ctid FROM contact_counts c WHERE $2 AND NOT EXISTS (SELECT FROM orgs o WHERE o.id = c.org_id) LIMIT $1)`, []any{true}},
+		{"what reports of old imports show", `
+			UPDATE contact_imports SET report = report - 'first' || '{"problems": []}' WHERE id IN (
+				SELECT id FROM contact_imports WHERE created_at < $2 AND (report ? 'first' OR report->'problems' <> '[]') LIMIT $1)`,
+			[]any{time.Now().Add(-ImportRowsKept)}},
+		{"contacts of old merges", `
+			UPDATE contact_merges SET before = '{}', after = '{}' WHERE id IN (
+				SELECT id FROM contact_merges WHERE merged_at < $2 AND before <> '{}' LIMIT $1)`,
+			[]any{time.Now().Add(-UndoMergeWithin)}},
 		{"moves of old merges", `
 			DELETE FROM moved_interactions WHERE (merge_id, interaction_id) IN (
 				SELECT merge_id, interaction_id FROM moved_interactions JOIN contact_merges m ON m.id = merge_id WHERE m.merged_at < $2 LIMIT $1)`,

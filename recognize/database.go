@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"ringside/contacts"
 	"ringside/internal/gather"
 	"ringside/internal/org"
 	"ringside/internal/phone"
@@ -26,23 +27,18 @@ const historyRead = 12
 //
 // The arrays are read through sub-selects so that the planner does not see how long they are: it
 // would find each length worth a plan of its own, and planning costs more than the look-up.
-const findSQL = `
+var findSQL = `
 SELECT asked.nth, found.contact, found.campaign, found.history
 FROM unnest((SELECT $1::text[]::uuid[]), (SELECT $2::text[])) WITH ORDINALITY AS asked (org_id, phone, nth)
 CROSS JOIN LATERAL (
 	WITH contact AS (
-		SELECT id, name, email, tags, notes FROM contacts WHERE org_id = asked.org_id AND phone = asked.phone AND archived_at IS NULL
-		UNION ALL
-		(SELECT id, name, email, tags, notes FROM contacts other
-			WHERE ringside_other_numbers(org_id, other_phones) @> ARRAY[asked.org_id || asked.phone] AND other_phones <> '{}' AND archived_at IS NULL
-				AND NOT EXISTS (SELECT FROM contacts WHERE org_id = asked.org_id AND phone = asked.phone AND archived_at IS NULL)
-			ORDER BY created_at, id LIMIT 1)
-		LIMIT 1 -- whoever is found by their phone is not looked for by another
+		SELECT id, name, email, tags, notes FROM contacts WHERE id = ` + contacts.HolderSQL("asked.org_id", "asked.phone") + `
 	), history AS (
 		SELECT * FROM (
 			SELECT i.sid, i.started_at, i.ended_at, i.kind, i.direction, i.duration_s, i.summary, i.details
 			FROM interactions i
-			WHERE i.org_id = asked.org_id AND i.contact_id = (SELECT id FROM contact) AND i.ended_at IS NOT NULL AND i.trusted AND NOT i.disowned
+			WHERE (i.org_id = asked.org_id) IS TRUE -- not by an index of the organisation's
+				AND i.contact_id = (SELECT id FROM contact) AND i.ended_at IS NOT NULL AND i.trusted AND NOT i.disowned
 			ORDER BY i.ended_at DESC LIMIT $3
 		) theirs
 		UNION ALL

@@ -192,8 +192,12 @@ func (s *sidecar) forgetErased(ctx context.Context, calls *cache.Calls) {
 		s.log.Warn("calls of erased people could not be asked for; their traces stay for some hours", "error", err)
 		return
 	}
+	sids := map[org.ID][]string{}
 	for _, c := range erased {
-		calls.Forget(ctx, c.OrgID, c.SID)
+		sids[c.OrgID] = append(sids[c.OrgID], c.SID)
+	}
+	for id, theirs := range sids {
+		calls.Forget(ctx, id, theirs...)
 	}
 }
 

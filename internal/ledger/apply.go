@@ -25,14 +25,14 @@ import (
 // Rows are written in one order, events before contacts before interactions and each by their key,
 // so that two recorders with events of the same calls wait for each other and never deadlock.
 //
-// Of whoever was erased, what is late is kept without saying who it was, and makes nobody a contact:
-// events of a call that began before the erasure, by the hash of the number, and all those of an
-// interaction that was erased itself.
+// Of whoever was erased, what is late is kept without saying who it was, and makes nobody a contact: a
+// call that began before the erasure, known by the hash of the number, and one that was erased itself.
+// A trigger takes out what is personal of a row with erased_at.
 //
 // The result announces those whose history has changed though no event of the batch raised a fence
 // for them: a call's beginning raises none, and may come after its end; and the history of somebody
 // with several numbers is the same under each.
-const applySQL = `
+var applySQL = `
 WITH input AS (
 	SELECT * FROM unnest($1::text[]::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
 		$9::text[], $10::text[]::uuid[], $11::text[]::uuid[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::int[],
@@ -46,8 +46,9 @@ WITH input AS (
 	SELECT org_id, sid, event, at FROM input ORDER BY org_id, sid, event
 	ON CONFLICT DO NOTHING RETURNING org_id, sid, event
 ), live AS (
-	SELECT *, EXISTS (SELECT FROM erased_people e WHERE e.org_id = input.org_id AND e.person = input.person AND e.erased_at >= input.started_at)
-		OR EXISTS (SELECT FROM interactions i WHERE i.org_id = input.org_id AND i.sid = input.sid AND i.erased_at IS NOT NULL) AS forgotten
+	SELECT *, bool_or(EXISTS (SELECT FROM erased_people e WHERE e.org_id = input.org_id AND e.person = input.person AND e.erased_at >= input.started_at)
+		OR EXISTS (SELECT FROM interactions i WHERE i.org_id = input.org_id AND i.sid = input.sid AND i.erased_at IS NOT NULL))
+		OVER (PARTITION BY org_id, sid) AS forgotten
 	FROM input WHERE ((org_id, sid, event) IN (SELECT org_id, sid, event FROM fresh)) IS TRUE -- hashed, for the same reason
 ), arrivals AS (
 	SELECT org_id, party AS phone, max(arrived_at) AS at FROM live WHERE arrived_at IS NOT NULL AND NOT forgotten GROUP BY org_id, party
@@ -62,7 +63,7 @@ WITH input AS (
 	SELECT org_id, sid, max(kind) AS kind, max(direction) AS direction,
 		max(from_address) AS from_address, max(to_address) AS to_address, max(party) AS party,
 		max((SELECT a.id::text FROM voice_agents a WHERE a.org_id = live.org_id AND a.id = live.agent_id) COLLATE "C")::uuid AS agent_id,
-		max((SELECT c.id::text FROM contacts c WHERE c.org_id = live.org_id AND c.id = live.contact_id) COLLATE "C")::uuid AS contact_id,
+		max((SELECT coalesce(c.merged_into, c.id)::text FROM contacts c WHERE c.org_id = live.org_id AND c.id = live.contact_id) COLLATE "C")::uuid AS contact_id,
 		max(state COLLATE "C") AS state, min(started_at) AS started_at, max(ended_at) AS ended_at, max(duration_s) AS duration_s,
 		bool_or(untrusted) AS untrusted, bool_or(disowned) AS disowned, max(reason) AS reason,
 		max(at) FILTER (WHERE summary <> '') AS summary_at,
@@ -73,16 +74,12 @@ WITH input AS (
 ), written AS (
 	INSERT INTO interactions AS held (org_id, sid, kind, direction, from_address, to_address, party, contact_id, agent_id, status, state_rank,
 		started_at, ended_at, duration_s, trusted, disowned, reason, summary, summary_at, recognition, details, erased_at)
-	SELECT m.org_id, m.sid, m.kind, m.direction,
-		CASE WHEN m.forgotten AND m.direction = 'inbound' THEN '' ELSE m.from_address END,
-		CASE WHEN m.forgotten AND m.direction = 'outbound' THEN '' ELSE m.to_address END,
-		CASE WHEN NOT m.forgotten THEN m.party END,
-		CASE WHEN NOT m.forgotten THEN coalesce(m.contact_id, CASE WHEN m.arrived THEN (known.ids ->> (m.org_id || m.party))::uuid END) END, m.agent_id,
+	SELECT m.org_id, m.sid, m.kind, m.direction, m.from_address, m.to_address, m.party,
+		coalesce(m.contact_id, CASE WHEN m.arrived THEN (known.ids ->> (m.org_id || m.party))::uuid END), m.agent_id,
 		substr(m.state, 4), left(m.state, 2)::smallint, m.started_at, m.ended_at, m.duration_s, NOT m.untrusted, m.disowned, m.reason,
-		CASE WHEN m.summary_at IS NULL OR m.forgotten THEN ''
+		CASE WHEN m.summary_at IS NULL THEN ''
 			ELSE (SELECT max(l.summary) FROM live l WHERE l.org_id = m.org_id AND l.sid = m.sid AND l.at = m.summary_at) END,
-		m.summary_at, CASE WHEN NOT m.forgotten THEN m.recognition END, CASE WHEN m.forgotten THEN '{}' ELSE coalesce(m.details, '{}') END,
-		CASE WHEN m.forgotten THEN now() END
+		m.summary_at, m.recognition, coalesce(m.details, '{}'), CASE WHEN m.forgotten THEN now() END
 	FROM merged m, known
 	ORDER BY m.org_id, m.sid
 	ON CONFLICT (org_id, sid) DO UPDATE SET
@@ -106,20 +103,25 @@ WITH input AS (
 			THEN excluded.summary ELSE held.summary END,
 		summary_at = greatest(held.summary_at, excluded.summary_at),
 		recognition = coalesce(held.recognition, excluded.recognition),
-		details = held.details || excluded.details
+		details = held.details || excluded.details,
+		erased_at = coalesce(held.erased_at, excluded.erased_at)
 	RETURNING org_id, party, contact_id, ended_at
 )
 SELECT ringside_announce(org_id, array_agg(DISTINCT number)) FROM (
 	SELECT org_id, party AS number FROM written
 	WHERE ended_at IS NOT NULL AND party IS NOT NULL AND (org_id, party) NOT IN (SELECT org_id, party FROM input WHERE fenced)
 	UNION ALL
-	SELECT w.org_id, number FROM written w JOIN contacts c ON c.id = w.contact_id AND c.other_phones <> '{}', unnest(c.phone || c.other_phones) number
-	WHERE w.ended_at IS NOT NULL
+	SELECT w.org_id, number FROM written w, LATERAL (SELECT phone || other_phones AS numbers FROM contacts WHERE id = w.contact_id OFFSET 0) c, unnest(c.numbers) number
+	WHERE w.ended_at IS NOT NULL AND c.numbers <> ARRAY[w.party]
 ) changed GROUP BY org_id`
 
-// planOnceSQL makes Postgres keep its plan of applySQL. Left alone it plans anew for each length of
-// the arrays, which takes longer than a small batch itself.
-const planOnceSQL = `SELECT set_config('plan_cache_mode', 'force_generic_plan', true)`
+// beforeSQL makes Postgres keep its plan of applySQL: left alone it plans anew for each length of the
+// arrays, which takes longer than a small batch itself. And it waits for whoever is being merged or
+// erased ([Past.Still]), so that applySQL, whose snapshot comes after, sees them as they are then.
+const beforeSQL = `SELECT set_config('plan_cache_mode', 'force_generic_plan', true), pg_advisory_xact_lock_shared($1)`
+
+// stillLock is held shared by those who write events, and alone by those who must not be written past.
+const stillLock = 0x72696e6773696465 // "ringside"
 
 // apply writes a batch in one transaction and one round trip. The fence goes up before.
 func apply(ctx context.Context, pool *pgxpool.Pool, fence contacts.Fence, key contacts.ErasureKey, batch []*Event) error {
@@ -130,7 +132,7 @@ func apply(ctx context.Context, pool *pgxpool.Pool, fence contacts.Fence, key co
 	// A pipeline without explicit BEGIN is one transaction up to its end.
 	var statements pgx.Batch
 	statements.Queue(postgres.FencedSQL, postgres.OnOff(shared))
-	statements.Queue(planOnceSQL)
+	statements.Queue(beforeSQL, stillLock)
 	statements.Queue(applySQL, columns(distinct(batch), key)...)
 	err := pool.SendBatch(bounded, &statements).Close()
 	if err != nil || time.Since(began) > postgres.FencedCommit {

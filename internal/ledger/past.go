@@ -21,6 +21,12 @@ type Past struct{}
 
 var _ contacts.History = Past{}
 
+// Still implements [contacts.History].
+func (Past) Still(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1)`, stillLock)
+	return err
+}
+
 // Move implements [contacts.History].
 func (Past) Move(ctx context.Context, tx pgx.Tx, mergeID, from, to string) error {
 	_, err := tx.Exec(ctx, `
@@ -30,37 +36,39 @@ func (Past) Move(ctx context.Context, tx pgx.Tx, mergeID, from, to string) error
 }
 
 // MoveBack implements [contacts.History].
-func (Past) MoveBack(ctx context.Context, tx pgx.Tx, mergeID, from, to string, numbers []phone.Number, since time.Time) error {
-	_, err := tx.Exec(ctx, `
+func (Past) MoveBack(ctx context.Context, tx pgx.Tx, mergeID, from, to string, numbers []phone.Number, since time.Time) (last *time.Time, err error) {
+	_, err = tx.Exec(ctx, `
 		UPDATE interactions SET contact_id = $3::text::uuid WHERE contact_id = $2::text::uuid
-			AND (id IN (SELECT interaction_id FROM moved_interactions WHERE merge_id = $1::text::uuid) OR party = ANY ($4) AND started_at >= $5)`,
-		mergeID, from, to, numbers, since)
-	return err
+			AND (id IN (SELECT interaction_id FROM moved_interactions WHERE merge_id = $1::text::uuid)
+				OR party = ANY ($4) AND (created_at >= $5 OR ended_at >= $5))`, mergeID, from, to, numbers, since)
+	if err == nil {
+		err = tx.QueryRow(ctx, `SELECT max(ended_at) FROM interactions WHERE contact_id = $1::text::uuid`, to).Scan(&last)
+	}
+	return last, err
 }
 
-// Forget implements [contacts.History]. The rows stay, without who it was and what was said; the
-// sidecars are told to forget their traces.
+// Forget implements [contacts.History]. Triggers do the rest: see ringside_interaction_erased.
 func (Past) Forget(ctx context.Context, tx pgx.Tx, id org.ID, contactIDs []string, numbers []phone.Number) (f contacts.Forgotten, err error) {
+	const theirs = `org_id = $1::text::uuid AND (contact_id = ANY ($2::text[]::uuid[]) OR contact_id IS NULL AND party = ANY ($3))`
 	err = tx.QueryRow(ctx, `
-		WITH theirs AS (
-			UPDATE interactions SET
-				from_address = CASE direction WHEN 'inbound' THEN '' ELSE from_address END,
-				to_address = CASE direction WHEN 'outbound' THEN '' ELSE to_address END,
-				party = NULL, contact_id = NULL, summary = '', recognition = NULL, details = '{}', erased_at = now()
-			WHERE org_id = $1::text::uuid AND (contact_id = ANY ($2::text[]::uuid[]) OR contact_id IS NULL AND party = ANY ($3))
-			RETURNING sid
-		), said AS (
-			DELETE FROM transcripts WHERE org_id = $1::text::uuid AND sid IN (SELECT sid FROM theirs) RETURNING sid
-		)
-		SELECT (SELECT coalesce(array_agg(sid), '{}') FROM theirs), (SELECT count(*) FROM said)`, id, contactIDs, numbers).Scan(&f.SIDs, &f.Transcripts)
+		WITH theirs AS (SELECT sid FROM interactions WHERE `+theirs+`)
+		SELECT (SELECT count(*) FROM transcripts WHERE org_id = $1::text::uuid AND sid IN (SELECT sid FROM theirs)),
+			(SELECT count(*) FROM captures WHERE org_id = $1::text::uuid AND sid IN (SELECT sid FROM theirs))`, id, contactIDs, numbers).Scan(&f.Transcripts, &f.Captures)
 	if err != nil {
 		return f, err
 	}
-	const announced = 100 // a payload holds under 8000 bytes
-	_, err = tx.Exec(ctx, `
-		SELECT pg_notify($3, $1 || ' ' || string_agg(sid, ' ')) FROM unnest($2::text[]) WITH ORDINALITY AS t (sid, n) GROUP BY (n - 1) / $4::int`,
-		id, f.SIDs, ChannelErased, announced)
+	tag, err := tx.Exec(ctx, `UPDATE interactions SET erased_at = now() WHERE `+theirs, id, contactIDs, numbers)
+	f.Interactions = int(tag.RowsAffected())
 	return f, err
+}
+
+// Numbers implements [contacts.History].
+func (Past) Numbers(ctx context.Context, tx pgx.Tx, contactIDs []string) ([]phone.Number, error) {
+	rows, err := tx.Query(ctx, `SELECT DISTINCT party FROM interactions WHERE contact_id = ANY ($1::text[]::uuid[]) AND party IS NOT NULL`, contactIDs)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[phone.Number])
 }
 
 // ErasedCall names a call or message whose other party was erased.

@@ -17,6 +17,8 @@ ALTER TABLE contacts
         CHECK (cardinality(other_phones) <= 100 AND (other_phones = '{}' OR (array_to_string(other_phones, ' ', '?') || ' ') ~ '^(\+[1-9][0-9]{6,14} )+$')),
     -- The contact into which this one was merged: it stays archived.
     ADD COLUMN merged_into uuid REFERENCES contacts ON DELETE CASCADE,
+    -- The line of the file that the contact came from, for finding the row again.
+    ADD COLUMN import_line integer,
     ADD CONSTRAINT contacts_merged_archived CHECK (merged_into IS NULL OR archived_at IS NOT NULL),
     DROP COLUMN search;
 ALTER TABLE contacts
@@ -37,7 +39,6 @@ $$;
 CREATE INDEX contacts_other_phones ON contacts USING gin (ringside_other_numbers(org_id, other_phones)) WITH (fastupdate = off)
     WHERE other_phones <> '{}' AND archived_at IS NULL;
 CREATE INDEX contacts_merged ON contacts (merged_into) WHERE merged_into IS NOT NULL;
-CREATE INDEX contacts_with_other_phones ON contacts (id) WHERE other_phones <> '{}';
 
 -- Where the phone came from once it was changed; NULL: from where the contact did, when it was made.
 ALTER TABLE contacts
@@ -96,26 +97,71 @@ CREATE TABLE erasures (
 );
 
 -- Set where the other party was erased: the row stays, for counting, and nothing personal comes back.
-ALTER TABLE interactions ADD COLUMN erased_at timestamptz;
 -- Also of calls that go on, for moving and erasing all that is somebody's.
+ALTER TABLE interactions ADD COLUMN erased_at timestamptz;
 DROP INDEX interactions_contact;
 DROP INDEX interactions_party;
 CREATE INDEX interactions_contact ON interactions (contact_id, ended_at DESC) WHERE contact_id IS NOT NULL;
 CREATE INDEX interactions_party ON interactions (org_id, party, ended_at DESC) WHERE contact_id IS NULL AND party IS NOT NULL;
 CREATE INDEX interactions_erased ON interactions (org_id, sid) WHERE erased_at IS NOT NULL;
 
+-- Whoever sets erased_at, and whoever writes after that: the row says nothing of who it was, what was
+-- said goes, and the sidecars are told to forget what they decided ("<org> <sid>").
 -- +goose StatementBegin
 CREATE FUNCTION ringside_interaction_erased() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    NEW.from_address := OLD.from_address; NEW.to_address := OLD.to_address;
+    IF TG_OP = 'UPDATE' AND OLD.erased_at IS NOT NULL THEN
+        NEW.erased_at := OLD.erased_at;
+    ELSE
+        DELETE FROM transcripts WHERE org_id = NEW.org_id AND sid = NEW.sid;
+        DELETE FROM captures WHERE org_id = NEW.org_id AND sid = NEW.sid;
+        IF NEW.started_at > now() - interval '1 day' THEN
+            PERFORM pg_notify('ringside_erased', NEW.org_id || ' ' || NEW.sid);
+        END IF;
+    END IF;
+    IF NEW.direction = 'inbound' THEN NEW.from_address := ''; ELSE NEW.to_address := ''; END IF;
     NEW.party := NULL; NEW.contact_id := NULL; NEW.recognition := NULL;
-    NEW.summary := ''; NEW.details := '{}'; NEW.erased_at := OLD.erased_at;
+    NEW.summary := ''; NEW.summary_at := NULL; NEW.details := '{}';
     RETURN NEW;
 END
 $$;
 -- +goose StatementEnd
+CREATE TRIGGER interaction_begins_erased BEFORE INSERT ON interactions
+    FOR EACH ROW WHEN (NEW.erased_at IS NOT NULL) EXECUTE FUNCTION ringside_interaction_erased();
 CREATE TRIGGER interaction_erased BEFORE UPDATE ON interactions
-    FOR EACH ROW WHEN (OLD.erased_at IS NOT NULL) EXECUTE FUNCTION ringside_interaction_erased();
+    FOR EACH ROW WHEN (OLD.erased_at IS NOT NULL OR NEW.erased_at IS NOT NULL) EXECUTE FUNCTION ringside_interaction_erased();
+
+-- Somebody with several numbers has the same history under each.
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION ringside_history_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('ringside.fenced', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'INSERT' THEN
+        PERFORM ringside_announce(org_id, array_agg(DISTINCT number)) FROM new_rows, ringside_numbers(party, contact_id) number
+        WHERE ended_at IS NOT NULL GROUP BY org_id;
+    ELSIF TG_OP = 'DELETE' THEN
+        PERFORM ringside_announce(org_id, array_agg(DISTINCT number)) FROM old_rows, ringside_numbers(party, contact_id) number
+        WHERE ended_at IS NOT NULL GROUP BY org_id;
+    ELSE
+        PERFORM ringside_announce(org_id, array_agg(DISTINCT number))
+        FROM (SELECT org_id, party, contact_id, ended_at FROM old_rows UNION ALL SELECT org_id, party, contact_id, ended_at FROM new_rows) t,
+            ringside_numbers(party, contact_id) number
+        WHERE ended_at IS NOT NULL GROUP BY org_id;
+    END IF;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+
+-- The numbers whose history a call or message is part of.
+-- +goose StatementBegin
+CREATE FUNCTION ringside_numbers(party text, contact uuid) RETURNS SETOF text LANGUAGE sql STABLE AS $$
+    SELECT party WHERE party IS NOT NULL
+    UNION SELECT unnest(phone || other_phones) FROM contacts WHERE id = contact
+$$;
+-- +goose StatementEnd
 
 -- People of the address book are announced by all their numbers.
 -- +goose StatementBegin

@@ -57,6 +57,3 @@ CREATE TRIGGER contacts_truncated AFTER TRUNCATE ON contacts FOR EACH STATEMENT 
 -- Whom a source has made, where it is not most of the book: files make most, and by the order's own
 -- index a page of them is found soon.
 CREATE INDEX contacts_by_source ON contacts ((org_id::text), source, (ringside_fold(name) COLLATE "C"), id) WHERE archived_at IS NULL AND source <> 'import';
-
--- Lists name an organisation by this text, of which indexes alone give Postgres no idea.
-CREATE STATISTICS contacts_org_text ON (org_id::text) FROM contacts;
