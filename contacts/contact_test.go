@@ -15,7 +15,6 @@ import (
 	"pgregory.net/rapid"
 
 	"ringside/contacts"
-	"ringside/internal/org"
 	"ringside/internal/phone"
 	"ringside/internal/problem"
 )
@@ -426,51 +425,5 @@ func TestRule05_TheOrganisationsOwnNumberNeverBecomesAContact(t *testing.T) {
 	other := newOrg(t, s.pool, nil)
 	if _, err := s.Add(t.Context(), other, contacts.Draft{Name: "Acme", Phone: own}); err != nil {
 		t.Errorf("another organisation cannot add it: %v", err)
-	}
-}
-
-// fence records whose callers are hidden.
-type fence struct{ raised map[string]bool }
-
-func (f *fence) Raise(_ context.Context, id org.ID, numbers ...phone.Number) bool {
-	for _, n := range numbers {
-		f.raised[string(id)+" "+string(n)] = true
-	}
-	return true
-}
-
-func TestEveryWriterRaisesTheFenceOfWhomItWrites(t *testing.T) {
-	t.Parallel()
-	s := newShelf(t)
-	f := &fence{}
-	b := contacts.NewBook(s.pool, f)
-	for _, tt := range []struct {
-		writer string
-		write  func() error
-		number string
-	}{
-		{"Add", func() error {
-			_, err := b.Add(t.Context(), s.org, contacts.Draft{Name: "Alex", Phone: "(415) 555-1200"})
-			return err
-		}, "+14155551200"},
-		{"Archive", func() error {
-			return b.Archive(t.Context(), s.org.ID, one[string](t, s, `SELECT id::text FROM contacts`))
-		}, "+14155551200"},
-		{"AddCampaignPerson", func() error {
-			_, err := b.AddCampaignPerson(t.Context(), s.org, contacts.CampaignPerson{Campaign: "Spring", Phone: "+12025550133", CalledAt: when(0)})
-			return err
-		}, "+12025550133"},
-		{"Capture", func() error {
-			_, err := b.Capture(t.Context(), contacts.Capture{Org: s.org, CallSID: "CA1", Phone: "+14155551200", OtherPhone: "+12025550134", Name: "Sam", At: when(0)})
-			return err
-		}, "+12025550134"},
-	} {
-		f.raised = map[string]bool{}
-		if err := tt.write(); err != nil {
-			t.Fatalf("%s: %v", tt.writer, err)
-		}
-		if diff := cmp.Diff(map[string]bool{string(s.org.ID) + " " + tt.number: true}, f.raised); diff != "" {
-			t.Errorf("%s raised (-want +got):\n%s", tt.writer, diff)
-		}
 	}
 }
