@@ -107,24 +107,34 @@ type CampaignChange struct {
 	Notes    *string
 }
 
+// checked returns the change tidied up, or says which field is wrong.
+func (c CampaignChange) checked() (CampaignChange, error) {
+	for _, f := range []struct {
+		name string
+		text **string
+		tidy func(string) string
+		most int
+	}{{"result", &c.Result, strings.TrimSpace, MaxResult}, {"name", &c.Name, tidy, MaxName}, {"notes", &c.Notes, strings.TrimSpace, MaxNotes}} {
+		if *f.text == nil {
+			continue
+		}
+		text := f.tidy(**f.text)
+		if err := storable(f.name, **f.text); err != nil {
+			return c, err
+		}
+		if utf8.RuneCountInString(text) > f.most {
+			return c, problem.Invalid(f.name, "This is longer than %d characters.", f.most)
+		}
+		*f.text = &text
+	}
+	return c, nil
+}
+
 // ChangeCampaignPerson records what came of a call, or corrects what is known of somebody. Once they
 // were called they are recognised when they call back (rule 8).
 func (b *Book) ChangeCampaignPerson(ctx context.Context, id org.ID, campaignID, personID string, c CampaignChange) (r CampaignResult, err error) {
-	for _, f := range []struct {
-		name string
-		text *string
-		most int
-	}{{"result", c.Result, MaxResult}, {"name", c.Name, MaxName}, {"notes", c.Notes, MaxNotes}} {
-		if f.text == nil {
-			continue
-		}
-		*f.text = strings.TrimSpace(*f.text)
-		if err := storable(f.name, *f.text); err != nil {
-			return r, err
-		}
-		if utf8.RuneCountInString(*f.text) > f.most {
-			return r, problem.Invalid(f.name, "This is longer than %d characters.", f.most)
-		}
+	if c, err = c.checked(); err != nil {
+		return r, err
 	}
 	held, err := b.CampaignPerson(ctx, id, campaignID, personID)
 	if err != nil {
