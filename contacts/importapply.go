@@ -174,7 +174,7 @@ func (b *Book) runImport(ctx context.Context, done <-chan struct{}, id org.ID, r
 		written += s.fresh
 		p.at(written, report.Created, written-report.Created)
 	}
-	p.last(report.Rows)
+	p.last(report.Rows, report.Created, report.Rows-report.Created)
 	report.StoppedAt = 0
 	return b.endImport(ctx, report, ImportDone)
 }

@@ -64,7 +64,7 @@ func (b *Book) planImport(ctx context.Context, o org.Org, f ImportFile, finish f
 		_, cleanErr := b.pool.Exec(context.WithoutCancel(ctx), `DELETE FROM contact_imports WHERE id = nullif($1, '')::uuid`, p.report.ID)
 		return ImportReport{}, failed("plan import", errors.Join(err, cleanErr))
 	}
-	p.progress.last(p.report.Rows)
+	p.progress.last(p.report.Rows, 0, p.report.Invalid+p.report.Repeated)
 	return p.report, nil
 }
 
@@ -334,10 +334,9 @@ func (p *progress) at(rows, created, skipped int) {
 	p.tell(now)
 }
 
-// last tells of the end of reading, however short a file is.
-func (p *progress) last(rows int) {
-	p.told = time.Time{}
+// last tells of the end of reading, or of writing, however short a file is.
+func (p *progress) last(rows, created, skipped int) {
 	if p.tell != nil {
-		p.tell(ImportProgress{Reading: p.reading, Rows: rows, Of: p.of, PerSecond: float64(rows) / max(time.Since(p.began).Seconds(), 1e-9)})
+		p.tell(ImportProgress{Reading: p.reading, Rows: rows, Of: p.of, Created: created, Skipped: skipped, PerSecond: float64(rows) / max(time.Since(p.began).Seconds(), 1e-9)})
 	}
 }

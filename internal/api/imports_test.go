@@ -142,6 +142,9 @@ func TestImportAsAStream(t *testing.T) {
 	if last.name != "report" || last.data["created"] != 3000. || events[0].name != "progress" || events[0].data["rows"] == nil {
 		t.Errorf("%d events, the first %v, the last %v", len(events), events[0], last)
 	}
+	if end := events[len(events)-2]; end.name != "progress" || end.data["reading"] != false || end.data["created"] != 3000. || end.data["rows"] != end.data["of"] {
+		t.Errorf("the last progress is %v", end)
+	}
 	_, raw = o.upload(t, 200, "/v1/contacts/import", "text/csv", "text/event-stream", strings.NewReader("email\n"))
 	if events := eventsOf(t, raw); len(events) != 1 || events[0].name != "problem" || events[0].data["code"] != "invalid" {
 		t.Errorf("events %v", events)
