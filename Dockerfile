@@ -3,11 +3,18 @@
 #   docker build -t ringside --build-arg VERSION=$(git describe --tags --always) .
 #   docker run -p 8080:8080 -v ringside:/data -e DATABASE_URL=… -e RINGSIDE_PUBLIC_URL=… ringside
 
+FROM node:22-bookworm-slim AS web
+WORKDIR /src
+COPY internal/dashboard/web/package.json internal/dashboard/web/package-lock.json internal/dashboard/web/
+COPY scripts scripts
+RUN mkdir -p internal/dashboard/assets/vendor && CI=1 scripts/web.sh
+
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
+COPY --from=web /src/internal/dashboard/assets/vendor internal/dashboard/assets/vendor
 ARG VERSION=dev
 RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=${VERSION}" -o /out/ringside ./cmd/ringside
 RUN mkdir /out/data /out/tmp && chmod 1777 /out/tmp

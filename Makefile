@@ -26,6 +26,7 @@ run: build ## Build, and show what Ringside does: ringside demo $(ARGS)
 .PHONY: build
 build: ## Build bin/ringside, a static binary
 	@scripts/need.sh go
+	@scripts/web.sh
 	@mkdir -p bin 2>/dev/null && test -w bin || { echo "This checkout cannot be written to by $$(id -un): build in a clone of your own." >&2; exit 1; }
 	@# Built aside and renamed: another copy of this may be running what is there.
 	@new=$$(mktemp -d bin/new.XXXXXX) && trap 'rm -rf "$$new"' EXIT && \
@@ -40,7 +41,8 @@ build: ## Build bin/ringside, a static binary
 # before, on all processors.
 .PHONY: test
 test: ## Vet, and run every test, on a real Postgres and Redis
-	@scripts/need.sh go postgres redis $(if $(CI),cc)
+	@scripts/need.sh go postgres redis $(if $(CI),cc node chromium)
+	@scripts/web.sh
 	go vet ./...
 	@if scripts/need.sh --have cc; then \
 		echo "go test -race -p 1 -timeout 9m ./..."; \

@@ -6,6 +6,8 @@
 #   postgres  PostgreSQL's server programs, found as the program itself finds them
 #   redis     redis-server
 #   cc        the C compiler that Go would use, for its race detector
+#   node      npm, which gets what the dashboard's pages use
+#   chromium  a browser, for the tests of the dashboard
 #
 # What is there is left alone: then this needs neither root nor a network. What is missing is
 # installed with apt-get, by root or by a user whom sudo asks for no password; anywhere else, one
@@ -24,6 +26,8 @@ has() {
 	case $1 in
 	go) command -v go >/dev/null ;;
 	redis) command -v redis-server >/dev/null ;;
+	node) command -v node >/dev/null && command -v npm >/dev/null ;;
+	chromium) command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ;;
 	cc) command -v go >/dev/null && command -v "$(go env CC | cut -d' ' -f1)" >/dev/null ;;
 	postgres)
 		if [ -n "${PG_BIN:-}" ]; then
@@ -48,6 +52,8 @@ describe() {
 	go) echo "Go 1.26 or newer (https://go.dev/dl)" ;;
 	postgres) echo "PostgreSQL's server programs, 14 or newer (Fedora: dnf install postgresql-server; macOS: brew install postgresql)" ;;
 	redis) echo "redis-server (Fedora: dnf install redis; macOS: brew install redis)" ;;
+	node) echo "Node.js with npm (https://nodejs.org)" ;;
+	chromium) echo "Chromium or Chrome" ;;
 	cc) echo "a C compiler (Fedora: dnf install gcc)" ;;
 	esac
 }
@@ -57,6 +63,8 @@ package() {
 	postgres) echo postgresql ;;
 	redis) echo redis-server ;;
 	cc) echo gcc libc6-dev ;;
+	node) echo nodejs npm ;;
+	chromium) echo chromium ;;
 	esac
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ringside/contacts"
+	"ringside/internal/member"
 	"ringside/internal/org"
 	"ringside/internal/phone"
 	"ringside/internal/problem"
@@ -33,6 +34,7 @@ func (c *demoCommand) Help() string {
 // The people of the demo. Their numbers are from the range kept for fiction.
 const (
 	demoCampaign = "Spring offer"
+	alexPhone    = "+14155551200"
 	mariaPhone   = "+13125550142"
 	demoGreeting = "Hello {{NAME}}, this is Acme. How can I help you?"
 )
@@ -47,6 +49,7 @@ func (c *demoCommand) Run(a *app) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
+	s.demo = &demoPage{}
 	err = s.start(ctx)
 	if ctx.Err() != nil {
 		return stoppedEarly(ctx)
@@ -63,6 +66,9 @@ func (c *demoCommand) Run(a *app) (err error) {
 		return d.play(ctx)
 	}
 	d.pace = 700 * time.Millisecond
+	if err := d.welcome(ctx); err != nil {
+		return err
+	}
 	err = d.play(ctx)
 	if err == nil {
 		d.invite()
@@ -107,8 +113,12 @@ type demo struct {
 func newDemo(ctx context.Context, a *app, s *sidecar, verbose bool) (_ *demo, err error) {
 	printer := simulate.NewPrinter(a.out)
 	printer.Verbose = verbose
+	observe := func(e simulate.Event) {
+		printer.Print(e)
+		s.demo.told(e)
+	}
 	d := &demo{app: a, sidecar: s, store: org.NewStore(s.db.Pool)}
-	if d.runtime, err = simulate.StartRuntime(simulate.RuntimeOptions{Behaviour: simulate.Receptionist, Observe: printer.Print}); err != nil {
+	if d.runtime, err = simulate.StartRuntime(simulate.RuntimeOptions{Behaviour: simulate.Receptionist, Observe: observe}); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -117,7 +127,7 @@ func newDemo(ctx context.Context, a *app, s *sidecar, verbose bool) (_ *demo, er
 		}
 	}()
 	token := strings.ToLower(rand.Text())
-	d.twilio = &simulate.Twilio{BaseURL: localURL(s.public), AccountSID: simulate.NewSID("AC"), AuthToken: token, Observe: printer.Print}
+	d.twilio = &simulate.Twilio{BaseURL: localURL(s.public), AccountSID: simulate.NewSID("AC"), AuthToken: token, Observe: observe}
 	if err := d.seed(ctx); err != nil {
 		return nil, err
 	}
@@ -126,6 +136,7 @@ func newDemo(ctx context.Context, a *app, s *sidecar, verbose bool) (_ *demo, er
 		return nil, fmt.Errorf("write the demo's auth token: %w", err)
 	}
 	d.token = path
+	s.demo.open(d)
 	return d, nil
 }
 
@@ -142,7 +153,7 @@ func (d *demo) seed(ctx context.Context) (err error) {
 		return err
 	}
 	for _, person := range []contacts.Draft{
-		{Name: "Alex Chen", Phone: "+14155551200", Email: "alex@acme.io", Tags: []string{"vip"}, Notes: "Prefers morning calls"},
+		{Name: "Alex Chen", Phone: alexPhone, Email: "alex@acme.io", Tags: []string{"vip"}, Notes: "Prefers morning calls"},
 		{Name: "Jamie Lee", Phone: "+12025550133"},
 	} {
 		if _, err := d.sidecar.book.Add(ctx, d.org, person); err != nil {
@@ -196,6 +207,16 @@ func (d *demo) remove() error {
 		err = errors.Join(err, os.Remove(d.token))
 	}
 	return err
+}
+
+// welcome tells where the demo's pages are. The link signs in whoever opens it, on this machine.
+func (d *demo) welcome(ctx context.Context) error {
+	token, err := member.NewStore(d.sidecar.db.Pool).CreateDemo(ctx, d.org.ID)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(d.app.out, "\nThe dashboard, signed in to the demo's organisation:\n\n  %s/welcome/%s\n\n", localURL(d.sidecar.public), token)
+	return nil
 }
 
 // invite tells how to go on by hand.

@@ -18,8 +18,11 @@ import (
 	"ringside/contacts"
 	"ringside/internal/agent"
 	"ringside/internal/api"
+	"ringside/internal/audit"
+	"ringside/internal/dashboard"
 	"ringside/internal/idempotency"
 	"ringside/internal/ledger"
+	"ringside/internal/member"
 	"ringside/internal/metrics"
 	"ringside/internal/org"
 	"ringside/internal/postgres"
@@ -47,6 +50,8 @@ type sidecar struct {
 	voice    *voice.Service
 	listener *postgres.Listener
 	metrics  *metrics.Metrics
+	pages    *dashboard.Dashboard
+	demo     *demoPage // nil anywhere but in the demo
 
 	draining   atomic.Bool
 	background sync.WaitGroup
@@ -126,6 +131,11 @@ func (s *sidecar) start(ctx context.Context) error {
 	})
 	s.listen(callers, calls)
 	store := org.NewStore(s.db.Pool)
+	s.pages = &dashboard.Dashboard{PublicURL: publicURL, Orgs: store, Members: member.NewStore(s.db.Pool), Audit: audit.NewLog(s.db.Pool),
+		Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Log: s.log}
+	if s.demo != nil {
+		s.pages.Demo, s.demo.pages = s.demo, s.pages
+	}
 	s.serve(&api.API{Keys: store, Decisions: calls, Orgs: store, Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Tools: tools,
 		Answers: idempotency.NewStore(s.db.Pool), ErasureKey: secret, ImportLimits: importLimits(s.config), Log: s.log,
 		Rate: api.Rate{PerSecond: s.config.APIRate, Burst: s.config.APIBurst}})
@@ -206,13 +216,14 @@ func (s *sidecar) serve(v1 *api.API) {
 	mux := http.NewServeMux()
 	s.voice.Register(mux)
 	v1.Register(mux)
+	s.pages.Register(mux)
 	s.gauges()
 	opsMux := http.NewServeMux()
 	opsMux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	opsMux.HandleFunc("GET /readyz", s.ready)
 	opsMux.Handle("GET /metrics", s.metrics.Handler())
 	errorLog := slog.NewLogLogger(s.log.Handler(), slog.LevelDebug) // broken handshakes and the like
-	s.publicSrv = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
+	s.publicSrv = &http.Server{Handler: s.pages.OrMissing(mux), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: errorLog}
 	s.opsSrv = &http.Server{Handler: opsMux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, ErrorLog: errorLog}
 	for server, listener := range map[*http.Server]net.Listener{s.publicSrv: s.public, s.opsSrv: s.ops} {
@@ -298,6 +309,9 @@ func (s *sidecar) quiesce() error {
 	defer cancel()
 	s.quiesced.Do(func() {
 		var errs []error
+		if s.publicSrv != nil {
+			s.pages.Close()
+		}
 		for _, server := range []*http.Server{s.publicSrv, s.opsSrv} {
 			if server != nil {
 				errs = append(errs, server.Shutdown(ctx))

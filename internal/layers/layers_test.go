@@ -51,6 +51,16 @@ var design = []layer{
 		{"internal/phone", "the document says what a number looks like"},
 		{"internal/problem", "errors become problem documents"},
 	}},
+	{"internal/dashboard", []arrow{
+		{"internal/ledger", "calls and messages are what it shows"},
+		{"contacts", "the address book is kept in it"},
+		{"internal/audit", "who changed what"},
+		{"internal/member", "people sign in to it"},
+		{"internal/org", "a page is one organisation's"},
+		{"internal/phone", "numbers are shown as people write them"},
+		{"internal/problem", "errors become pages"},
+		{"internal/twilio", "the public URL says where browsers reach it"},
+	}},
 	{"internal/agent", []arrow{
 		{"recognize", "the caller that the runtime is told of"},
 		{"internal/ledger", "notes and summaries are events"},
@@ -98,6 +108,14 @@ var design = []layer{
 		{"internal/org", "a key is one organisation's"},
 		{"internal/problem", "a key that cannot be used is said in words"},
 	}},
+	{"internal/member", []arrow{
+		{"internal/org", "a member belongs to an organisation"},
+		{"internal/problem", "why somebody cannot sign in is said in words"},
+	}},
+	{"internal/audit", []arrow{
+		{"internal/org", "a log is one organisation's"},
+		{"internal/problem", "what cannot be asked is said in words"},
+	}},
 	{"internal/org", []arrow{
 		{"internal/phone", "numbers are kept as E.164"},
 		{"internal/problem", "what a person got wrong is said in words"},
@@ -134,6 +152,7 @@ var equipment = []string{"internal/postgres/pgtest", "cache/redistest", "interna
 // one changes these alone. docs/dependencies.md says what each is for.
 var libraries = map[string][]string{
 	"github.com/alecthomas/kong":      {"cmd/ringside"},
+	"github.com/alexedwards/argon2id": {"internal/member"},
 	"github.com/caarlos0/env":         {"configs"},
 	"github.com/danielgtaylor/huma":   {"internal/api"},
 	"golang.org/x/time":               {"internal/api"},
@@ -145,7 +164,7 @@ var libraries = map[string][]string{
 	"github.com/prometheus":           {"internal/metrics"},
 	"github.com/redis/go-redis":       {"cache"},
 	// The packages that own SQL, and the program, which hands them the pool.
-	"github.com/jackc/pgx/v5": {"contacts", "internal/idempotency", "internal/ledger", "internal/org", "internal/postgres", "internal/postgres/pgtest", "recognize", "cmd/ringside"},
+	"github.com/jackc/pgx/v5": {"contacts", "internal/audit", "internal/idempotency", "internal/ledger", "internal/member", "internal/org", "internal/postgres", "internal/postgres/pgtest", "recognize", "cmd/ringside"},
 	// Only tests compare with these and look for leaks.
 	"github.com/getkin/kin-openapi": nil,
 	"github.com/google/go-cmp":      nil,

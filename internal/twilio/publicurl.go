@@ -117,6 +117,12 @@ func (p PublicURL) Socket(path string) string {
 	return p.socketScheme() + "://" + p.host + p.prefix + path
 }
 
+// Origin returns scheme and host, as browsers send it for requests from our pages (RFC 6454).
+func (p PublicURL) Origin() string { return p.scheme + "://" + p.host }
+
+// Secure reports whether the address is reached over TLS.
+func (p PublicURL) Secure() bool { return p.scheme == "https" }
+
 func (p PublicURL) socketScheme() string {
 	if p.scheme == "http" {
 		return "ws"

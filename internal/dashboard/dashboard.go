@@ -1,0 +1,86 @@
+package dashboard
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+
+	"ringside/contacts"
+	"ringside/internal/audit"
+	"ringside/internal/ledger"
+	"ringside/internal/member"
+	"ringside/internal/org"
+	"ringside/internal/problem"
+	"ringside/internal/twilio"
+)
+
+// Dashboard serves the pages. Its fields are what the pages are made of; all but Demo are needed.
+type Dashboard struct {
+	PublicURL twilio.PublicURL // where browsers and Twilio reach this; https makes cookies Secure
+	Orgs      *org.Store
+	Members   *member.Store
+	Audit     *audit.Log
+	Book      *contacts.Book
+	Ledger    *ledger.Reader
+	Log       *slog.Logger
+	// Demo plays simulated calls; nil anywhere but in the demo.
+	Demo Demo
+
+	origins *http.CrossOriginProtection
+	assets  *assets
+	stop    func() // ends what streams
+	stopped <-chan struct{}
+	stage   stage
+	playing sync.WaitGroup // simulated calls
+	zones   sync.Map       // of names of time zones to *time.Location
+}
+
+// Register adds the pages to mux. It is called once.
+func (d *Dashboard) Register(mux *http.ServeMux) {
+	d.origins = http.NewCrossOriginProtection()
+	// A proxy may change the Host that the browser asked for; the public URL is what it sees.
+	if err := d.origins.AddTrustedOrigin(d.PublicURL.Origin()); err != nil {
+		d.Log.Error("pages cannot tell requests of other sites from their own behind a proxy that changes Host", "error", err)
+	}
+	stopped := make(chan struct{})
+	d.stopped, d.stop = stopped, sync.OnceFunc(func() { close(stopped) })
+	d.assets = loadAssets()
+	mux.Handle("GET "+assetsPath, d.assets)
+	for _, r := range d.routes() {
+		mux.Handle(r.method+" "+r.path, d.guard(r))
+	}
+}
+
+// routes are all paths of the dashboard.
+func (d *Dashboard) routes() []route {
+	var all []route
+	for _, some := range [][]route{d.signInRoutes(), d.activityRoutes(), d.demoRoutes()} {
+		all = append(all, some...)
+	}
+	return all
+}
+
+// Close ends what would keep the server from shutting down: streams, and simulated calls.
+func (d *Dashboard) Close() {
+	d.stop()
+	d.playing.Wait()
+}
+
+// OrMissing serves what mux has no path for with a page that says so, to people's browsers. What
+// programs ask for below /v1 and /twilio is left to mux.
+func (d *Dashboard) OrMissing(mux *http.ServeMux) http.Handler {
+	missing := d.guard(route{method: "GET", role: member.Viewer, serve: func(*visit) error {
+		return problem.NotFound("There is no page at this address.")
+	}})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ours := !strings.HasPrefix(r.URL.Path, "/v1/") && !strings.HasPrefix(r.URL.Path, "/twilio/") && !strings.HasPrefix(r.URL.Path, assetsPath)
+		if ours && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			if _, pattern := mux.Handler(r); pattern == "" {
+				missing.ServeHTTP(w, r)
+				return
+			}
+		}
+		mux.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,119 @@
+package dashboard
+
+import (
+	"ringside/internal/member"
+)
+
+// signInPage asks who somebody is.
+type signInPage struct {
+	frame
+	Form form
+	Next string // where they wanted to go
+}
+
+func (*signInPage) template() string { return "signin" }
+
+// welcomePage is what a one-time link opens: somebody chooses a password.
+type welcomePage struct {
+	frame
+	Form  form
+	Token string
+	Link  member.Link
+}
+
+func (*welcomePage) template() string { return "welcome" }
+
+func (d *Dashboard) signInRoutes() []route {
+	return []route{
+		{method: "GET", path: "/signin", serve: showSignIn},
+		{method: "POST", path: "/signin", serve: signIn},
+		{method: "POST", path: "/signout", serve: signOut},
+		{method: "GET", path: "/welcome/{token}", serve: showWelcome},
+		{method: "POST", path: "/welcome/{token}", serve: acceptWelcome},
+	}
+}
+
+func showSignIn(v *visit) error {
+	next := local(v.r.URL.Query().Get("next"))
+	if v.session != nil {
+		return v.goTo(next, "")
+	}
+	return v.ok(&signInPage{frame: frame{Title: "Sign in"}, Next: next})
+}
+
+func signIn(v *visit) error {
+	f, err := v.form()
+	if err != nil {
+		return err
+	}
+	m, err := v.Members.SignIn(v.r.Context(), f.Get("email"), f.Get("password"), v.remote())
+	if err != nil {
+		p := &signInPage{frame: frame{Title: "Sign in"}, Form: f, Next: local(f.Get("next"))}
+		return v.refusedSignIn(err, p)
+	}
+	if err := v.signIn(m.ID); err != nil {
+		return err
+	}
+	return v.goTo(local(f.Get("next")), "")
+}
+
+// refusedSignIn shows the form again, whatever the reason; the password is not sent back.
+func (v *visit) refusedSignIn(err error, p *signInPage) error {
+	wrong, ok := asProblem(err)
+	if !ok {
+		return err
+	}
+	p.Form.Values.Del("password")
+	p.Form.Problem = wrong
+	return v.show(wrong.Code.Status(), p)
+}
+
+func signOut(v *visit) error {
+	if err := v.endSession(); err != nil {
+		return err
+	}
+	return v.goTo("/signin", "You are signed out.")
+}
+
+// showWelcome changes nothing, since programs open links before people do. The demo's link, which
+// can be used again and again on the machine that it was printed on, signs in at once.
+func showWelcome(v *visit) error {
+	token := v.r.PathValue("token")
+	link, err := v.Members.Link(v.r.Context(), token)
+	if err != nil {
+		return err
+	}
+	if link.Kind == member.LinkDemo {
+		m, err := v.Members.UseDemoLink(v.r.Context(), token)
+		if err != nil {
+			return err
+		}
+		if err := v.signIn(m.ID); err != nil {
+			return err
+		}
+		return v.goTo("/calls", "")
+	}
+	return v.ok(&welcomePage{frame: frame{Title: "Welcome"}, Token: token, Link: link})
+}
+
+func acceptWelcome(v *visit) error {
+	f, err := v.form()
+	if err != nil {
+		return err
+	}
+	token := v.r.PathValue("token")
+	link, err := v.Members.Link(v.r.Context(), token)
+	if err != nil {
+		return err
+	}
+	m, err := v.Members.Accept(v.r.Context(), token, f.Get("password"))
+	if err != nil {
+		f.Values.Del("password")
+		p := &welcomePage{frame: frame{Title: "Welcome"}, Token: token, Link: link, Form: f}
+		return v.again(err, &p.Form, p)
+	}
+	if err := v.signIn(m.ID); err != nil {
+		return err
+	}
+	return v.goTo("/", "Welcome. You are signed in.")
+}

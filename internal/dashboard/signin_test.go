@@ -1,0 +1,82 @@
+package dashboard
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"ringside/internal/member"
+	"ringside/internal/problem"
+)
+
+var _ = sample(
+	&signInPage{frame: frame{Title: "Sign in"}, Next: "/contacts"},
+	&signInPage{Form: form{Values: url.Values{"email": {"<worked>"}}, Problem: problem.New(problem.CodeUnauthorized, "Wrong.")}},
+	&welcomePage{Token: "token", Link: member.Link{Email: "robin@example.com"}},
+)
+
+// invite adds somebody, and returns the token of their link.
+func (s *site) invite(email string, role member.Role) string {
+	s.t.Helper()
+	_, token, err := s.dashboard.Members.Invite(s.t.Context(), s.acme.ID, member.Draft{Email: email, Role: role})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return token
+}
+
+func TestFromInvitationToSigningOut(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	b := s.nobody()
+	link := "/welcome/" + s.invite("robin@example.com", member.Editor)
+
+	b.get(link).wants(t, http.StatusOK, "robin@example.com", "Choose a password")
+	b.post(link, url.Values{"password": {"short"}}).wants(t, http.StatusUnprocessableEntity, "at least 12 characters", `aria-invalid="true"`).lacks(t, `value="short"`)
+	b.postAnd(link, url.Values{"password": {password}}).wants(t, http.StatusOK, "robin@example.com", "Sign out")
+	b.get(link).wants(t, http.StatusNotFound, "does not work any more")
+
+	b.postAnd("/signout", nil).wants(t, http.StatusOK, "You are signed out.")
+	if a := b.get("/calls?kind=call"); a.location != "/signin?next=%2Fcalls%3Fkind%3Dcall" {
+		t.Fatalf("sent to %q", a.location)
+	}
+	signIn := url.Values{"email": {"ROBIN@example.com"}, "password": {"a wrong password"}, "next": {"/calls?kind=call"}}
+	b.post("/signin", signIn).wants(t, http.StatusUnauthorized, "is wrong", "ROBIN@example.com", `role="alert"`).lacks(t, "a wrong password")
+	signIn.Set("password", password)
+	if a := b.post("/signin", signIn); a.status != http.StatusSeeOther || a.location != "/calls?kind=call" {
+		t.Fatalf("%d to %q\n%s", a.status, a.location, a.body)
+	}
+	signIn.Set("next", "https://evil.example/")
+	if a := b.post("/signin", signIn); a.location != "/" {
+		t.Errorf("sent to %q", a.location)
+	}
+}
+
+func TestSessionCookie(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	a := s.nobody().post("/welcome/"+s.invite("robin@example.com", member.Viewer), url.Values{"password": {password}})
+	cookie := a.header.Get("Set-Cookie")
+	for _, part := range []string{"ringside_session=", "HttpOnly", "SameSite=Lax", "Path=/"} {
+		if !strings.Contains(cookie, part) {
+			t.Errorf("the cookie lacks %q: %s", part, cookie)
+		}
+	}
+}
+
+func TestAGuesserWaitsAndNobodyElse(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.nobody().post("/welcome/"+s.invite("robin@example.com", member.Viewer), url.Values{"password": {password}})
+	guess := url.Values{"email": {"robin@example.com"}, "password": {"not the password"}}
+	var last answer
+	for range 8 {
+		last = s.nobody().post("/signin", guess)
+	}
+	last.wants(t, http.StatusTooManyRequests, "too many wrong passwords", "Try again in")
+	// The member comes from elsewhere.
+	if _, err := s.dashboard.Members.SignIn(t.Context(), "robin@example.com", password, "198.51.100.7"); err != nil {
+		t.Errorf("the member cannot sign in from elsewhere: %v", err)
+	}
+}

@@ -1,0 +1,120 @@
+package dashboard
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ringside/internal/problem"
+)
+
+// Streams of server-sent events (WHATWG HTML, section 9.2).
+const (
+	maxStreams = 1000             // that this process keeps open
+	heartbeat  = 15 * time.Second // proxies close what is silent for long
+	sendWithin = 10 * time.Second // a viewer who reads slower than this is let go
+)
+
+// streams counts those open.
+var streams atomic.Int64
+
+// stream answers with events until the viewer has gone, their session has ended, the program stops,
+// or feed returns. What feed sends is put into the page by htmx: an event's name says where.
+func (v *visit) stream(feed func(ctx context.Context, send func(event, id string, body []byte) error) error) error {
+	defer streams.Add(-1)
+	if streams.Add(1) > maxStreams {
+		return problem.New(problem.CodeUnavailable, "Too many pages are watching just now. Reload this page to see what is new.")
+	}
+	ctx, cancel := context.WithCancel(v.r.Context())
+	defer cancel()
+	s := sender{w: v.w, control: http.NewResponseController(v.w)}
+	if err := s.control.SetReadDeadline(time.Time{}); err != nil { // the server's own is for requests
+		return fmt.Errorf("keep a stream open: %w", err)
+	}
+	h := v.w.Header()
+	h.Set("Content-Type", "text/event-stream")
+	h.Set("X-Accel-Buffering", "no") // nginx would wait for more
+	v.w.WriteHeader(http.StatusOK)
+	if err := s.write([]byte(":\n\n")); err != nil {
+		return nil // gone
+	}
+	var watch sync.WaitGroup
+	watch.Go(func() {
+		defer cancel()
+		v.keep(ctx, &s)
+	})
+	defer watch.Wait()
+	defer cancel()
+	if err := feed(ctx, s.send); err != nil && ctx.Err() == nil && !errors.Is(err, errGone) {
+		v.Log.Warn("a live page has stopped; the browser asks again", "path", v.route.path, "error", err)
+	}
+	return nil
+}
+
+// keep beats until the stream has to end.
+func (v *visit) keep(ctx context.Context, s *sender) {
+	beat := time.NewTicker(heartbeat)
+	defer beat.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-v.stopped:
+			return
+		case <-beat.C:
+			v.session = nil
+			if err := v.recognise(); err == nil && v.session == nil {
+				return // signed out meanwhile
+			}
+			if s.write([]byte(":\n\n")) != nil {
+				return
+			}
+		}
+	}
+}
+
+// errGone says that nobody reads any more.
+var errGone = errors.New("the viewer has gone")
+
+// sender writes events, one at a time.
+type sender struct {
+	mu      sync.Mutex
+	w       http.ResponseWriter
+	control *http.ResponseController
+}
+
+// send writes one event with some HTML; id is what the browser names when it asks again.
+func (s *sender) send(event, id string, body []byte) error {
+	var b bytes.Buffer
+	if id != "" {
+		fmt.Fprintf(&b, "id: %s\n", id)
+	}
+	fmt.Fprintf(&b, "event: %s\n", event)
+	for line := range bytes.Lines(body) {
+		b.WriteString("data: ")
+		b.Write(bytes.TrimRight(line, "\r\n"))
+		b.WriteByte('\n')
+	}
+	b.WriteByte('\n')
+	return s.write(b.Bytes())
+}
+
+func (s *sender) write(body []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.control.SetWriteDeadline(time.Now().Add(sendWithin)) != nil {
+		return errGone
+	}
+	if _, err := s.w.Write(body); err != nil {
+		return errGone
+	}
+	if s.control.Flush() != nil {
+		return errGone
+	}
+	return nil
+}
