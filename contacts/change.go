@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -34,6 +35,9 @@ type Change struct {
 	Email *string
 	Tags  *[]string
 	Notes *string
+	// Seen is when the contact was last changed as far as whoever changes it knows (UpdatedAt); nil
+	// does not care. If somebody else changed it since, nothing is changed: a conflict problem.
+	Seen *time.Time
 }
 
 // Change changes a contact on a person's behalf, which nothing else overwrites from then on. A phone
@@ -45,6 +49,9 @@ func (b *Book) Change(ctx context.Context, o org.Org, contactID string, change C
 	}
 	if err != nil {
 		return Contact{}, err
+	}
+	if change.Seen != nil && !change.Seen.Equal(held.UpdatedAt) {
+		return Contact{}, movedOn(contactID)
 	}
 	draft := change.on(held)
 	wanted, err := draft.withPhone(held.Phone) // which a call may have left, and the plans may not know
@@ -70,10 +77,11 @@ func (b *Book) Change(ctx context.Context, o org.Org, contactID string, change C
 				email = CASE WHEN $10 THEN nullif($6, '') ELSE email END, email_source = CASE WHEN $10 THEN 'person' ELSE email_source END, email_at = CASE WHEN $10 THEN now() ELSE email_at END,
 				tags = CASE WHEN $11 THEN $7 ELSE tags END, tags_source = CASE WHEN $11 THEN 'person' ELSE tags_source END, tags_at = CASE WHEN $11 THEN now() ELSE tags_at END,
 				notes = CASE WHEN $12 THEN $8 ELSE notes END, notes_source = CASE WHEN $12 THEN 'person' ELSE notes_source END, notes_at = CASE WHEN $12 THEN now() ELSE notes_at END
-			WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND phone || other_phones = $3 RETURNING `+contactColumns,
+			WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND phone || other_phones = $3 AND ($13::timestamptz IS NULL OR updated_at = $13)
+			RETURNING `+contactColumns,
 			o.ID, contactID, held.numbers(), wanted.Phone, wanted.Name, wanted.Email, wanted.Tags, wanted.Notes,
-			change.Name != nil, change.Email != nil, change.Tags != nil, change.Notes != nil))
-		if errors.Is(err, pgx.ErrNoRows) { // the fence was for a number that it no longer has
+			change.Name != nil, change.Email != nil, change.Tags != nil, change.Notes != nil, change.Seen))
+		if errors.Is(err, pgx.ErrNoRows) { // the fence was for a number that it no longer has, or it is not as it was seen
 			return movedOn(contactID)
 		}
 		return err

@@ -68,9 +68,12 @@ func TestMergeKeepsTheOlderAndTheBetter(t *testing.T) {
 	}
 
 	// It is found by either number, once, and in no list of the archived.
-	for query, want := range map[contacts.Query]int{{Text: "415-555-1200"}: 1, {Text: "202 555 0133"}: 1, {}: 1, {Archived: true}: 0} {
-		if page, err := s.Search(t.Context(), s.org.ID, query); err != nil || len(page.Contacts) != want || page.Total != want {
-			t.Errorf("a search for %+v finds %+v: %v", query, page, err)
+	for _, c := range []struct {
+		query contacts.Query
+		want  int
+	}{{contacts.Query{Text: "415-555-1200"}, 1}, {contacts.Query{Text: "202 555 0133"}, 1}, {contacts.Query{}, 1}, {contacts.Query{Archived: true}, 0}} {
+		if page, err := s.Search(t.Context(), s.org.ID, c.query); err != nil || len(page.Contacts) != c.want || page.Total != c.want {
+			t.Errorf("a search for %+v finds %+v: %v", c.query, page, err)
 		}
 	}
 	// Both numbers are taken.

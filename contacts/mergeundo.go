@@ -100,6 +100,18 @@ type storedMerge struct {
 	at            time.Time
 }
 
+// MergeInto returns the merge by which a contact became a part of another one, or "" if it can no
+// longer be undone, or is a part of none.
+func (b *Book) MergeInto(ctx context.Context, id org.ID, contactID string) (mergeID string, err error) {
+	err = b.pool.QueryRow(ctx, `
+		SELECT coalesce((SELECT id::text FROM contact_merges WHERE org_id = $1::text::uuid AND merged_id = $2::text::uuid AND undone_at IS NULL AND merged_at > $3
+			ORDER BY merged_at DESC LIMIT 1), '')`, id, contactID, time.Now().Add(-UndoMergeWithin)).Scan(&mergeID)
+	if err != nil && !isInvalidText(err) {
+		return "", fmt.Errorf("look up merge: %w", err)
+	}
+	return mergeID, nil
+}
+
 func undoneAlready(mergeID string) error {
 	return problem.New(problem.CodeConflict, "The merge %s was undone already.", mergeID)
 }

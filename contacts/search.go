@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -48,10 +50,11 @@ const fewFound = 4000
 
 // Query asks for a page of contacts.
 type Query struct {
-	Text     string // part of a name, e-mail or phone; "" finds everybody
-	Tag      string // without regard to case
-	Source   Source // what made the contact
-	Archived bool   // the archived ones instead of the active, without those that were merged into others
+	Text     string   // part of a name, e-mail or phone; "" finds everybody
+	Tag      string   // without regard to case
+	Source   Source   // what made the contact
+	IDs      []string // only these, at most MaxPage; nil: all
+	Archived bool     // the archived ones instead of the active, without those that were merged into others
 	Sort     Sort
 	Limit    int    // 0 is DefaultPage
 	Cursor   string // of the page before; the rest of the query must be the same
@@ -126,7 +129,7 @@ func (b *Book) Search(ctx context.Context, id org.ID, q Query) (Page, error) {
 
 // total returns how many contacts a query finds.
 func (b *Book) total(ctx context.Context, id org.ID, q Query) (n int, err error) {
-	if q.Text == "" && q.Tag == "" && !q.Archived { // which is kept
+	if q.Text == "" && q.Tag == "" && q.IDs == nil && !q.Archived { // which is kept
 		err = b.pool.QueryRow(ctx, `SELECT coalesce(sum(active), 0) FROM contact_counts WHERE org_id = $1::text::uuid AND $2 IN ('', source)`, id, string(q.Source)).Scan(&n)
 		return n, err
 	}
@@ -164,6 +167,10 @@ func (q *Query) check() (from cursor, err error) {
 		return from, problem.Invalid("limit", "A page has 1 to %d contacts.", MaxPage)
 	case utf8.RuneCountInString(q.Text) > maxQuery || utf8.RuneCountInString(q.Tag) > maxQuery:
 		return from, problem.Invalid("q", "A search has at most %d characters.", maxQuery)
+	case len(q.IDs) > MaxPage:
+		return from, tooManyChosen()
+	case slices.ContainsFunc(q.IDs, func(text string) bool { return !uuid.MatchString(text) }):
+		return from, problem.Invalid("ids", "These are not ids of contacts.")
 	case q.Source != "" && !q.Source.known():
 		return from, problem.Invalid("source", "There is no source %q: use person, capture, import or auto.", q.Source)
 	case q.Cursor == "":
@@ -175,6 +182,8 @@ func (q *Query) check() (from cursor, err error) {
 	return from, nil
 }
 
+var uuid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
 func foreignCursor() error {
 	return problem.Invalid("cursor", "This cursor belongs to another search. Begin again without one.")
 }
@@ -185,7 +194,7 @@ func (s Source) known() bool {
 
 // name tells queries apart, whatever page of them is asked for, without repeating what was searched.
 func (q *Query) name() string {
-	sum := sha256.Sum256([]byte(strings.Join([]string{q.Text, q.Tag, string(q.Source), fmt.Sprint(q.Archived), string(q.Sort)}, "\x00")))
+	sum := sha256.Sum256([]byte(strings.Join([]string{q.Text, q.Tag, string(q.Source), fmt.Sprint(q.Archived), string(q.Sort), strings.Join(q.IDs, " ")}, "\x00")))
 	return hex.EncodeToString(sum[:8])
 }
 
@@ -234,6 +243,10 @@ func (q *Query) among(organisation string, id org.ID) (condition string, args []
 	if q.Source != "" {
 		args = append(args, string(q.Source))
 		condition += fmt.Sprintf(" AND source = $%d", len(args))
+	}
+	if q.IDs != nil {
+		args = append(args, q.IDs)
+		condition += fmt.Sprintf(" AND id = ANY ($%d::text[]::uuid[])", len(args))
 	}
 	return condition, args
 }

@@ -132,7 +132,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	s.listen(callers, calls)
 	store := org.NewStore(s.db.Pool)
 	s.pages = &dashboard.Dashboard{PublicURL: publicURL, Orgs: store, Members: member.NewStore(s.db.Pool), Audit: audit.NewLog(s.db.Pool),
-		Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Log: s.log}
+		Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Log: s.log, ErasureKey: secret}
 	if s.demo != nil {
 		s.pages.Demo, s.demo.pages = s.demo, s.pages
 	}

@@ -129,7 +129,7 @@ func (a *API) changeContact(r *http.Request, key org.Key, in contactChange) (con
 	if err != nil {
 		return contacts.Contact{}, err
 	}
-	return a.Book.Change(r.Context(), o, r.PathValue("id"), contacts.Change(in))
+	return a.Book.Change(r.Context(), o, r.PathValue("id"), contacts.Change{Name: in.Name, Phone: in.Phone, Email: in.Email, Tags: in.Tags, Notes: in.Notes})
 }
 
 // archiveContact answers DELETE /v1/contacts/{id}.

@@ -24,6 +24,8 @@ type Dashboard struct {
 	Book      *contacts.Book
 	Ledger    *ledger.Reader
 	Log       *slog.Logger
+	// ErasureKey keeps erased people from coming back without saying who they were.
+	ErasureKey contacts.ErasureKey
 	// Demo plays simulated calls; nil anywhere but in the demo.
 	Demo Demo
 
@@ -55,7 +57,7 @@ func (d *Dashboard) Register(mux *http.ServeMux) {
 // routes are all paths of the dashboard.
 func (d *Dashboard) routes() []route {
 	var all []route
-	for _, some := range [][]route{d.signInRoutes(), d.activityRoutes(), d.demoRoutes()} {
+	for _, some := range [][]route{d.signInRoutes(), d.activityRoutes(), d.contactRoutes(), d.demoRoutes()} {
 		all = append(all, some...)
 	}
 	return all
