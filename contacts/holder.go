@@ -2,6 +2,8 @@ package contacts
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -29,4 +31,17 @@ var holderSQL = HolderSQL("$1::text::uuid", "$2::text")
 func holder(ctx context.Context, tx pgx.Tx, id org.ID, n phone.Number) (contactID string, err error) {
 	err = tx.QueryRow(ctx, `SELECT coalesce(`+holderSQL+`::text, '')`, id, n).Scan(&contactID)
 	return contactID, err
+}
+
+// ByPhone returns the active contact who has a number, as their phone or another of theirs; nil:
+// nobody has.
+func (b *Book) ByPhone(ctx context.Context, id org.ID, n phone.Number) (*Contact, error) {
+	c, err := readContact(b.pool.QueryRow(ctx, `SELECT `+contactColumns+` FROM contacts WHERE id = (`+HolderSQL("$1::text::uuid", "$2")+`)`, id, n))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find contact by phone: %w", err)
+	}
+	return &c, nil
 }

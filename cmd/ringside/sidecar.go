@@ -132,7 +132,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	s.listen(callers, calls)
 	store := org.NewStore(s.db.Pool)
 	s.pages = &dashboard.Dashboard{PublicURL: publicURL, Orgs: store, Members: member.NewStore(s.db.Pool), Audit: audit.NewLog(s.db.Pool),
-		Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Log: s.log, ErasureKey: secret}
+		Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Log: s.log, ErasureKey: secret, Health: s.health}
 	if s.demo != nil {
 		s.pages.Demo, s.demo.pages = s.demo, s.pages
 	}
@@ -282,6 +282,33 @@ func (s *sidecar) ready(w http.ResponseWriter, r *http.Request) {
 	}
 	_ = json.NewEncoder(w).Encode(report) // the asker has gone
 }
+
+// health says for the dashboard what /readyz says for programs, and what follows from it.
+func (s *sidecar) health(ctx context.Context) []dashboard.Health {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	all := []dashboard.Health{{Name: "Database", State: "good", Text: "It answers."}}
+	if err := s.db.Ping(ctx); err != nil {
+		all[0].State, all[0].Text = "bad", "It does not answer. Calls are still answered; callers who are not in the cache are greeted as unknown."
+	}
+	if s.redis != nil {
+		redis := dashboard.Health{Name: "Cache (Redis)", State: "good", Text: "It answers."}
+		if err := s.redis.Ping(ctx); err != nil {
+			redis.State, redis.Text = "warn", "It does not answer. Callers are looked up in the database, which takes a little longer."
+		}
+		all = append(all, redis)
+	}
+	if waiting := s.recorder.Stats().Waiting; waiting > manyWaiting {
+		all = append(all, dashboard.Health{Name: "Writing", State: "warn", Text: fmt.Sprintf("%d events of calls wait to be written to the database.", waiting)})
+	}
+	if !s.listener.Current() {
+		all = append(all, dashboard.Health{Name: "Changes", State: "warn", Text: "The database's announcements of changes are not heard just now; what is cached is not trusted until they are."})
+	}
+	return all
+}
+
+// manyWaiting is how many events may wait in an ordinary moment.
+const manyWaiting = 1000
 
 // drain lets calls end, within the drain timeout. New calls are still answered: whoever rings now
 // has nobody else.

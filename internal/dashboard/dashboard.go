@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -26,6 +27,8 @@ type Dashboard struct {
 	Log       *slog.Logger
 	// ErasureKey keeps erased people from coming back without saying who they were.
 	ErasureKey contacts.ErasureKey
+	// Health says how the things are that the program depends on; nil says nothing.
+	Health func(context.Context) []Health
 	// Demo plays simulated calls; nil anywhere but in the demo.
 	Demo Demo
 
@@ -34,6 +37,7 @@ type Dashboard struct {
 	stop    func() // ends what streams
 	stopped <-chan struct{}
 	stage   stage
+	live    live
 	playing sync.WaitGroup // simulated calls
 	zones   sync.Map       // of names of time zones to *time.Location
 }
@@ -48,6 +52,7 @@ func (d *Dashboard) Register(mux *http.ServeMux) {
 	stopped := make(chan struct{})
 	d.stopped, d.stop = stopped, sync.OnceFunc(func() { close(stopped) })
 	d.assets = loadAssets()
+	d.live.list = d.Ledger.List
 	mux.Handle("GET "+assetsPath, d.assets)
 	for _, r := range d.routes() {
 		mux.Handle(r.method+" "+r.path, d.guard(r))

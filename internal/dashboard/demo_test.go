@@ -11,7 +11,4 @@ func (quietDemo) Callers() []DemoCaller {
 
 func (quietDemo) Play(context.Context, string) error { return nil }
 
-var _ = sample(
-	&callsPage{frame: frame{Title: "Calls & messages", Here: "calls"}},
-	&callsPage{Demo: &demoPanel{Callers: quietDemo{}.Callers(), Lines: []DemoLine{{Kind: "agent", Who: "Agent", Text: "<worked>"}}}},
-)
+var _ = sample(&callsPage{Demo: &demoPanel{Callers: quietDemo{}.Callers(), Lines: []DemoLine{{Kind: "agent", Who: "Agent", Text: "<worked>"}}}})

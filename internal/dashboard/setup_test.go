@@ -54,6 +54,11 @@ func open(t *testing.T, prepare ...func(*Dashboard)) *site {
 	s.dashboard.Register(mux)
 	server.Config.Handler = s.dashboard.OrMissing(mux)
 	server.Start()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the log: %s", s.log)
+		}
+	})
 	t.Cleanup(server.Close)
 	t.Cleanup(s.dashboard.Close)
 	s.url = server.URL

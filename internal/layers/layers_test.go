@@ -52,6 +52,7 @@ var design = []layer{
 		{"internal/problem", "errors become problem documents"},
 	}},
 	{"internal/dashboard", []arrow{
+		{"recognize", "why a caller was recognised, in words"},
 		{"internal/ledger", "calls and messages are what it shows"},
 		{"contacts", "the address book is kept in it"},
 		{"internal/audit", "who changed what"},

@@ -25,8 +25,13 @@ type Query struct {
 	Text      string // part of a number, of a contact's name or of a summary; "" finds everything
 	Kind      string // "call", "message", or "" for both
 	ContactID string // of one contact, or ""
-	Limit     int    // 0 is DefaultPage
-	Cursor    string // of the page before
+	Direction string // "inbound", "outbound", or "" for both
+	AgentID   string // that one voice agent answered, or ""
+	Known     *bool  // calls whose caller was, or was not, known; nil: all
+	// From and Before bound when they began; nil leaves a side open.
+	From, Before *time.Time
+	Limit        int    // 0 is DefaultPage
+	Cursor       string // of the page before
 }
 
 // Page is a part of a list of interactions.
@@ -48,8 +53,12 @@ func (r *Reader) List(ctx context.Context, id org.ID, q Query) (Page, error) {
 			AND ($4 = '' OR c.search LIKE ringside_containing($4) OR i.from_address LIKE ringside_containing($5) OR i.to_address LIKE ringside_containing($5)
 				OR ringside_fold(i.summary) LIKE ringside_containing($4))
 			AND ($6::timestamptz IS NULL OR (i.started_at, i.id) < ($6, nullif($7, '')::uuid))
+			AND ($9 = '' OR i.direction = $9) AND ($10 = '' OR i.agent_id = nullif($10, '')::uuid)
+			AND ($11::boolean IS NULL OR i.kind = 'call' AND `+knownSQL+` = $11)
+			AND i.started_at >= coalesce($12::timestamptz, '-infinity') AND i.started_at < coalesce($13::timestamptz, 'infinity')
 		ORDER BY i.started_at DESC, i.id DESC LIMIT $8`,
-		id, q.Kind, q.ContactID, q.Text, strings.NewReplacer(" ", "", "-", "", "(", "", ")", "").Replace(q.Text), before, beforeID, q.Limit+1)
+		id, q.Kind, q.ContactID, q.Text, strings.NewReplacer(" ", "", "-", "", "(", "", ")", "").Replace(q.Text), before, beforeID, q.Limit+1,
+		q.Direction, q.AgentID, q.Known, q.From, q.Before)
 	if err != nil {
 		return Page{}, fmt.Errorf("list interactions: %w", err)
 	}
@@ -84,6 +93,8 @@ func (q *Query) check() (before *time.Time, beforeID string, err error) {
 	switch {
 	case q.Kind != "" && q.Kind != "call" && q.Kind != "message":
 		return nil, "", problem.Invalid("kind", "There is no kind %q: use call or message.", q.Kind)
+	case q.Direction != "" && q.Direction != "inbound" && q.Direction != "outbound":
+		return nil, "", problem.Invalid("direction", "There is no direction %q: use inbound or outbound.", q.Direction)
 	case q.Limit < 1 || q.Limit > MaxPage:
 		return nil, "", problem.Invalid("limit", "A page has 1 to %d calls and messages.", MaxPage)
 	case utf8.RuneCountInString(q.Text) > maxQuery:

@@ -1,0 +1,148 @@
+package dashboard
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+
+	"ringside/internal/problem"
+	"ringside/recognize"
+)
+
+// callPage is one call or message: what happened, why the caller was or was not greeted by name, and
+// what was said.
+type callPage struct {
+	frame
+	Call    callRow
+	Agent   string
+	Trace   *recognize.Trace // nil: nobody was looked up
+	Why     recognize.Explanation
+	Repairs []remedy
+	Told    []string
+	Lines   []said
+	Notes   []said
+	Heard   []capture
+}
+
+func (*callPage) template() string { return "call" }
+
+// said is something that was said or noted.
+type said struct {
+	At   moment
+	Who  string // "caller" or "agent"
+	Text string
+}
+
+// capture is what the agent kept of what a caller said of themselves.
+type capture struct {
+	At     moment
+	Fields []string
+}
+
+// remedy is something that would change how the next call is answered, with where that is done.
+type remedy struct{ Text, Link, Label string }
+
+func showCall(v *visit) error {
+	ctx := v.r.Context()
+	sid := v.r.PathValue("sid")
+	i, err := v.Ledger.Find(ctx, v.org.ID, sid)
+	if err != nil {
+		return err
+	}
+	p := &callPage{frame: frame{Title: "Call", Here: "calls", Zone: v.zone()}}
+	if i.Kind == "message" {
+		p.Title = "Message"
+	}
+	p.Call = p.row(i)
+	if err := v.fillWhy(p, sid); err != nil {
+		return err
+	}
+	talk, err := v.Ledger.Conversation(ctx, v.org.ID, sid)
+	if err != nil {
+		return err
+	}
+	for _, l := range talk.Lines {
+		p.Lines = append(p.Lines, said{p.Moment(l.At), l.Who, l.Text})
+	}
+	for _, n := range talk.Notes {
+		p.Notes = append(p.Notes, said{p.Moment(n.At), "agent", n.Text})
+	}
+	for _, c := range talk.Captures {
+		p.Heard = append(p.Heard, capture{p.Moment(c.At), capturedFields(c.Result)})
+	}
+	return v.ok(p)
+}
+
+// capturedFields names what a capture changed, as the agent was told.
+func capturedFields(result json.RawMessage) (fields []string) {
+	var told map[string]any
+	if json.Unmarshal(result, &told) != nil {
+		return nil
+	}
+	for _, name := range []string{"name", "email", "notes", "phone"} {
+		if value, ok := told[name].(string); ok && value != "" {
+			fields = append(fields, name+": "+value)
+		}
+	}
+	return fields
+}
+
+// fillWhy explains the recognition, if there was one.
+func (v *visit) fillWhy(p *callPage, sid string) error {
+	ctx := v.r.Context()
+	raw, err := v.Ledger.Recognition(ctx, v.org.ID, sid)
+	if gone, ok := asProblem(err); ok && gone.Code == problem.CodeNotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p.Trace = &recognize.Trace{}
+	if err := json.Unmarshal(raw, p.Trace); err != nil {
+		return fmt.Errorf("read the recognition of a call: %w", err)
+	}
+	parties, err := v.Ledger.Parties(ctx, v.org.ID, sid)
+	if err != nil {
+		return err
+	}
+	p.Why = recognize.Explain(p.Trace, parties.AgentID, nil, nil)
+	if n := p.Trace.Number; n != "" && !p.Trace.Known {
+		near, err := v.Book.NearMisses(ctx, v.org.ID, n)
+		if err != nil {
+			return err
+		}
+		now, err := v.Book.ByPhone(ctx, v.org.ID, n)
+		if err != nil {
+			return err
+		}
+		p.Why = recognize.Explain(p.Trace, parties.AgentID, near, now)
+	}
+	for _, r := range p.Why.Remedies {
+		p.Repairs = append(p.Repairs, remedyOf(r))
+	}
+	p.Told = p.Trace.Told
+	return nil
+}
+
+// remedyOf says where a remedy is done.
+func remedyOf(r recognize.Remedy) remedy {
+	switch r.Does {
+	case recognize.AddContact:
+		return remedy{r.Text, "/contacts/new?phone=" + url.QueryEscape(string(r.Number)), "Add contact"}
+	case recognize.EditContact:
+		return remedy{r.Text, "/contacts/" + r.ID, "Open the contact"}
+	case recognize.EditAgent:
+		if r.ID != "" {
+			return remedy{r.Text, "/agents/" + r.ID, "Open the voice agent"}
+		}
+	}
+	return remedy{Text: r.Text}
+}
+
+// Party is what a number is called beside a name.
+func (r callRow) Party() string {
+	if r.Direction == "outbound" {
+		return readable(r.To)
+	}
+	return readable(r.From)
+}
