@@ -114,14 +114,14 @@ func TestConversation(t *testing.T) {
 	sid := s.call(callOf{from: "+14155551200"})
 	for _, sql := range []string{
 		`INSERT INTO transcripts VALUES ($1::text::uuid, $2, 'VX1', '[{"at": "2026-11-23T10:00:00Z", "who": "caller", "text": "Hello <there>"}, {"at": "2026-11-23T10:00:01Z", "who": "agent", "text": "Good morning"}]')`,
-		`INSERT INTO captures (org_id, sid, digest, result) VALUES ($1::text::uuid, $2, 'x', '{"ok": true, "name": "Robin Park"}')`,
+		`INSERT INTO captures (org_id, sid, digest, result) VALUES ($1::text::uuid, $2, 'x', '{"ok": true, "saved": ["name"], "kept": ["email"]}')`,
 		`UPDATE interactions SET details = '{"note:1": {"note": "Wants a call back", "at": "2026-11-23T10:00:02Z"}}', summary = 'Asked for a price' WHERE org_id = $1::text::uuid AND sid = $2`,
 	} {
 		if _, err := s.pool.Exec(t.Context(), sql, s.acme.ID, sid); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s.as(member.Viewer).get("/calls/"+sid).wants(t, http.StatusOK, "Hello &lt;there&gt;", "Good morning", "name: Robin Park", "Wants a call back", "Asked for a price").lacks(t, "<there>")
+	s.as(member.Viewer).get("/calls/"+sid).wants(t, http.StatusOK, "Hello &lt;there&gt;", "Good morning", "Saved: name", "Left as it was: email", "Wants a call back", "Asked for a price").lacks(t, "<there>")
 }
 
 func TestOverviewPage(t *testing.T) {

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"strings"
 
+	"ringside/contacts"
 	"ringside/internal/problem"
 	"ringside/recognize"
 )
@@ -73,18 +75,22 @@ func showCall(v *visit) error {
 	return v.ok(p)
 }
 
-// capturedFields names what a capture changed, as the agent was told.
-func capturedFields(result json.RawMessage) (fields []string) {
-	var told map[string]any
+// capturedFields says what a capture kept, as the agent was told.
+func capturedFields(result json.RawMessage) (said []string) {
+	var told contacts.CaptureResult
 	if json.Unmarshal(result, &told) != nil {
 		return nil
 	}
-	for _, name := range []string{"name", "email", "notes", "phone"} {
-		if value, ok := told[name].(string); ok && value != "" {
-			fields = append(fields, name+": "+value)
-		}
+	if len(told.Saved) > 0 {
+		said = append(said, "Saved: "+strings.Join(told.Saved, ", "))
 	}
-	return fields
+	if len(told.Kept) > 0 {
+		said = append(said, "Left as it was: "+strings.Join(told.Kept, ", "))
+	}
+	if !told.OK {
+		said = append(said, "Not saved: "+told.Message)
+	}
+	return said
 }
 
 // fillWhy explains the recognition, if there was one.

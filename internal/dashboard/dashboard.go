@@ -62,7 +62,8 @@ func (d *Dashboard) Register(mux *http.ServeMux) {
 // routes are all paths of the dashboard.
 func (d *Dashboard) routes() []route {
 	var all []route
-	for _, some := range [][]route{d.signInRoutes(), d.activityRoutes(), d.contactRoutes(), d.demoRoutes()} {
+	for _, some := range [][]route{d.signInRoutes(), d.activityRoutes(), d.contactRoutes(),
+		d.settingsRoutes(), d.keyRoutes(), d.numberRoutes(), d.demoRoutes()} {
 		all = append(all, some...)
 	}
 	return all

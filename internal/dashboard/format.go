@@ -19,6 +19,7 @@ var functions = template.FuncMap{
 	"plural":   plural,
 	"join":     strings.Join,
 	"percent":  percent,
+	"quoted":   quote,
 	"deref":    func(n *int) int { return *n },
 	"seconds":  seconds,
 }

@@ -26,6 +26,7 @@ type page interface {
 type frame struct {
 	Title string
 	Here  string // the section of the navigation that the page belongs to: see sections
+	Tab   string // of the settings
 	Wide  bool   // tables that need room
 
 	Member  *member.Member // nil: nobody is signed in

@@ -115,3 +115,40 @@ func detailWords(details map[string]any) string {
 	}
 	return strings.Join(said, "; ")
 }
+
+// subjectLink is the page of what an entry is about, or "".
+func subjectLink(e audit.Entry) string {
+	kind, _, _ := strings.Cut(e.Action, ".")
+	if e.Subject == "" || e.Label == "" {
+		return ""
+	}
+	switch kind {
+	case "contact":
+		return "/contacts/" + e.Subject
+	case "agent":
+		return "/agents/" + e.Subject
+	case "campaign":
+		return "/campaigns/" + e.Subject
+	case "import":
+		return "/import/" + e.Subject
+	}
+	return ""
+}
+
+// browserName says in a few words what a browser calls itself.
+func browserName(userAgent string) string {
+	name, system := "A browser", ""
+	for _, b := range []struct{ mark, name string }{{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"}} {
+		if strings.Contains(userAgent, b.mark) {
+			name = b.name
+			break
+		}
+	}
+	for _, s := range []struct{ mark, name string }{{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"}, {"Mac OS", "Mac"}, {"Linux", "Linux"}} {
+		if strings.Contains(userAgent, s.mark) {
+			system = " on " + s.name
+			break
+		}
+	}
+	return name + system
+}

@@ -126,19 +126,27 @@ func (s *Store) ByEmail(ctx context.Context, email string) (Member, error) {
 	return m, nil
 }
 
-// ChangePassword sets a member's password, who has to give the present one. All their sessions end.
-func (s *Store) ChangePassword(ctx context.Context, memberID, present, password string) error {
+// ChangePassword sets a member's password, who has to give the present one unless they have none. All
+// their sessions end. Wrong ones count as they do in signing in from remote.
+func (s *Store) ChangePassword(ctx context.Context, memberID, present, password, remote string) error {
 	var hash, email string
 	err := s.pool.QueryRow(ctx, `SELECT password_hash, email FROM members WHERE id = $1::text::uuid`, memberID).Scan(&hash, &email)
 	if err != nil {
 		return found("change password", err, memberID)
 	}
-	ok, err := matches(ctx, present, hash)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return problem.Invalid("present", "This is not your present password.")
+	if hash != "" {
+		try, err := s.attempt.begin(email, remote)
+		if err != nil {
+			return err
+		}
+		ok, err := matches(ctx, present, hash)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return problem.Invalid("present", "This is not your present password.")
+		}
+		s.attempt.succeeded(try)
 	}
 	if hash, err = newHash(ctx, password, email); err != nil {
 		return err

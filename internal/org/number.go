@@ -83,3 +83,90 @@ func (s *Store) AccountOf(ctx context.Context, n phone.Number) (accountSID strin
 	}
 	return accountSID, nil
 }
+
+// Connected is a phone number with what it leads to.
+type Connected struct {
+	Number
+	AgentName string `json:"agent_name"`
+}
+
+// Numbers returns the phone numbers of an organisation, in order.
+func (s *Store) Numbers(ctx context.Context, id ID) ([]Connected, error) {
+	rows, _ := s.pool.Query(ctx, `
+		SELECT n.id::text, n.org_id::text, n.phone, n.agent_id::text, n.account_sid, a.name FROM phone_numbers n JOIN voice_agents a ON a.id = n.agent_id
+		WHERE n.org_id = $1::text::uuid ORDER BY n.phone`, id) // what Query reports, the rows report again
+	numbers, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (c Connected, err error) {
+		err = row.Scan(&c.ID, &c.OrgID, &c.Phone, &c.AgentID, &c.AccountSID, &c.AgentName)
+		return c, err
+	})
+	switch {
+	case invalidText(err):
+		return nil, noOrg(id)
+	case err != nil:
+		return nil, fmt.Errorf("list numbers: %w", err)
+	}
+	return numbers, nil
+}
+
+// MoveNumber lets a number lead to another voice agent of the organisation.
+func (s *Store) MoveNumber(ctx context.Context, id ID, numberID, agentID string) (n Number, err error) {
+	err = s.pool.QueryRow(ctx, `
+		UPDATE phone_numbers SET agent_id = $3::text::uuid WHERE org_id = $1::text::uuid AND id = $2::text::uuid
+		RETURNING id::text, org_id::text, phone, agent_id::text, account_sid`, id, numberID, agentID).Scan(&n.ID, &n.OrgID, &n.Phone, &n.AgentID, &n.AccountSID)
+	switch {
+	case violates(err, "phone_numbers_org_id_agent_id_fkey"):
+		return Number{}, problem.NotFound("The organisation has no voice agent %s.", agentID)
+	case errors.Is(err, pgx.ErrNoRows) || invalidText(err):
+		return Number{}, problem.NotFound("There is no phone number %s.", numberID)
+	case err != nil:
+		return Number{}, fmt.Errorf("move number: %w", err)
+	}
+	return n, nil
+}
+
+// RemoveNumber disconnects a number from its voice agent: calls to it are refused from then on. What
+// was called on it stays in the ledger.
+func (s *Store) RemoveNumber(ctx context.Context, id ID, numberID string) (n Number, err error) {
+	err = s.pool.QueryRow(ctx, `
+		DELETE FROM phone_numbers WHERE org_id = $1::text::uuid AND id = $2::text::uuid
+		RETURNING id::text, org_id::text, phone, agent_id::text, account_sid`, id, numberID).Scan(&n.ID, &n.OrgID, &n.Phone, &n.AgentID, &n.AccountSID)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows) || invalidText(err):
+		return Number{}, problem.NotFound("There is no phone number %s.", numberID)
+	case err != nil:
+		return Number{}, fmt.Errorf("remove number: %w", err)
+	}
+	return n, nil
+}
+
+// Accounts returns the SIDs of the Twilio accounts that an organisation has connected. Their auth
+// tokens are not shown to anybody.
+func (s *Store) Accounts(ctx context.Context, id ID) ([]string, error) {
+	rows, _ := s.pool.Query(ctx, `SELECT account_sid FROM twilio_accounts WHERE org_id = $1::text::uuid ORDER BY account_sid`, id)
+	sids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	switch {
+	case invalidText(err):
+		return nil, noOrg(id)
+	case err != nil:
+		return nil, fmt.Errorf("list accounts: %w", err)
+	}
+	return sids, nil
+}
+
+// SetAuthToken replaces the auth token of a Twilio account, as when it was rotated at Twilio.
+func (s *Store) SetAuthToken(ctx context.Context, id ID, sid, authToken string) error {
+	if err := storable("auth_token", authToken); err != nil {
+		return err
+	}
+	if authToken == "" {
+		return problem.Invalid("auth_token", "The auth token is empty; it is on the first page of the Twilio console.")
+	}
+	tag, err := s.pool.Exec(ctx, `UPDATE twilio_accounts SET auth_token = $3 WHERE org_id = $1::text::uuid AND account_sid = $2`, id, sid, authToken)
+	if invalidText(err) || err == nil && tag.RowsAffected() == 0 {
+		return problem.NotFound("There is no Twilio account %q here.", sid)
+	}
+	if err != nil {
+		return fmt.Errorf("set auth token: %w", err)
+	}
+	return nil
+}
