@@ -26,13 +26,15 @@ run: build ## Build, and show what Ringside does: ringside demo $(ARGS)
 .PHONY: build
 build: ## Build bin/ringside, a static binary
 	@scripts/need.sh go
-	@scripts/web.sh
 	@mkdir -p bin 2>/dev/null && test -w bin || { echo "This checkout cannot be written to by $$(id -un): build in a clone of your own." >&2; exit 1; }
+	@scripts/web.sh
 	@# Built aside and renamed: another copy of this may be running what is there.
 	@new=$$(mktemp -d bin/new.XXXXXX) && trap 'rm -rf "$$new"' EXIT && \
 		CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o "$$new/ringside" ./cmd/ringside && \
 		mv -f "$$new/ringside" bin/ringside
 
+# Without Chromium the tests of the dashboard in a browser are skipped, except in CI.
+#
 # The race detector needs a C compiler, which nothing else here does. Without one, tests run
 # without it and say so, rather than asking a newcomer for a compiler; CI always has it.
 #
@@ -40,9 +42,10 @@ build: ## Build bin/ringside, a static binary
 # that fight over two processors make a healthy server look sick. What is compiled is compiled
 # before, on all processors.
 .PHONY: test
-test: ## Vet, and run every test, on a real Postgres and Redis
+test: ## Vet, and run every test, on a real Postgres, Redis and Chromium
 	@scripts/need.sh go postgres redis $(if $(CI),cc node chromium)
 	@scripts/web.sh
+	@scripts/need.sh chromium || echo "No Chromium here: the dashboard is not tested in a browser."
 	go vet ./...
 	@if scripts/need.sh --have cc; then \
 		echo "go test -race -p 1 -timeout 9m ./..."; \

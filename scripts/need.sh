@@ -7,7 +7,7 @@
 #   redis     redis-server
 #   cc        the C compiler that Go would use, for its race detector
 #   node      npm, which gets what the dashboard's pages use
-#   chromium  a browser, for the tests of the dashboard
+#   chromium  Chromium or Chrome, for the tests of the dashboard; CHROME_BIN may name one
 #
 # What is there is left alone: then this needs neither root nor a network. What is missing is
 # installed with apt-get, by root or by a user whom sudo asks for no password; anywhere else, one
@@ -27,7 +27,12 @@ has() {
 	go) command -v go >/dev/null ;;
 	redis) command -v redis-server >/dev/null ;;
 	node) command -v node >/dev/null && command -v npm >/dev/null ;;
-	chromium) command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null ;;
+	chromium)
+		for browser in "${CHROME_BIN:-}" chromium chromium-browser google-chrome google-chrome-stable; do
+			[ -n "$browser" ] && command -v "$browser" >/dev/null && return
+		done
+		return 1
+		;;
 	cc) command -v go >/dev/null && command -v "$(go env CC | cut -d' ' -f1)" >/dev/null ;;
 	postgres)
 		if [ -n "${PG_BIN:-}" ]; then
@@ -52,8 +57,8 @@ describe() {
 	go) echo "Go 1.26 or newer (https://go.dev/dl)" ;;
 	postgres) echo "PostgreSQL's server programs, 14 or newer (Fedora: dnf install postgresql-server; macOS: brew install postgresql)" ;;
 	redis) echo "redis-server (Fedora: dnf install redis; macOS: brew install redis)" ;;
-	node) echo "Node.js with npm (https://nodejs.org)" ;;
-	chromium) echo "Chromium or Chrome" ;;
+	node) echo "Node.js with npm (Fedora: dnf install nodejs-npm; macOS: brew install node)" ;;
+	chromium) echo "Chromium or Chrome (Fedora: dnf install chromium), or name one in CHROME_BIN" ;;
 	cc) echo "a C compiler (Fedora: dnf install gcc)" ;;
 	esac
 }
