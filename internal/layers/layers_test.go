@@ -142,12 +142,13 @@ var design = []layer{
 	// Equipment for tests.
 	{"internal/postgres/pgtest", []arrow{{"internal/postgres", "the private server is what it starts"}}},
 	{"cache/redistest", nil},
+	{"internal/dashboard/browsertest", nil},
 	{"internal/wirefault", nil},
 	{"internal/layers", nil},
 }
 
 // equipment is for tests and must not be part of the program.
-var equipment = []string{"internal/postgres/pgtest", "cache/redistest", "internal/wirefault", "testing", "internal/layers"}
+var equipment = []string{"internal/postgres/pgtest", "cache/redistest", "internal/dashboard/browsertest", "internal/wirefault", "testing", "internal/layers"}
 
 // libraries are the modules of others whose use is the business of few packages, so that replacing
 // one changes these alone. docs/dependencies.md says what each is for.
@@ -155,6 +156,7 @@ var libraries = map[string][]string{
 	"github.com/alecthomas/kong":      {"cmd/ringside"},
 	"github.com/alexedwards/argon2id": {"internal/member"},
 	"github.com/caarlos0/env":         {"configs"},
+	"github.com/chromedp":             {"internal/dashboard/browsertest"},
 	"github.com/danielgtaylor/huma":   {"internal/api"},
 	"golang.org/x/time":               {"internal/api"},
 	"github.com/gorilla/websocket":    {"voice", "internal/simulate"}, // the two ends of Twilio's socket
