@@ -47,7 +47,8 @@ func TestHelpOfEveryCommand(t *testing.T) {
 		})
 	}
 	want := []string{"serve", "demo", "simulate call", "explain", "migrate", "org create", "org list", "org limit", "agent create", "agent list",
-		"number add", "key create", "key list", "key rotate", "key revoke", "contact add", "import", "campaign add-person", "config print", "healthcheck"}
+		"number add", "key create", "key list", "key rotate", "key revoke",
+		"member invite", "member list", "member role", "member link", "member remove", "contact add", "import", "campaign add-person", "config print", "healthcheck"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("the commands (-want +got):\n%s", diff)
 	}

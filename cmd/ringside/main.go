@@ -44,6 +44,7 @@ type commands struct {
 	Agent       agentCommands    `cmd:"" help:"Voice agents: how calls are answered, and by which program."`
 	Number      numberCommands   `cmd:"" help:"Twilio phone numbers and where they lead."`
 	Key         keyCommands      `cmd:"" help:"API keys."`
+	Member      memberCommands   `cmd:"" help:"People who sign in to the dashboard."`
 	Contact     contactCommands  `cmd:"" help:"The address book."`
 	Import      importCommand    `cmd:"" help:"Add the people of a CSV file to the address book."`
 	Campaign    campaignCommands `cmd:"" help:"People whom campaigns have called."`

@@ -50,6 +50,8 @@ type sidecar struct {
 	voice    *voice.Service
 	listener *postgres.Listener
 	metrics  *metrics.Metrics
+	members  *member.Store
+	audit    *audit.Log
 	pages    *dashboard.Dashboard
 	demo     *demoPage // nil anywhere but in the demo
 
@@ -129,14 +131,15 @@ func (s *sidecar) start(ctx context.Context) error {
 		Tools:       tools,
 		WriteBudget: s.config.WriteBudget,
 	})
-	s.listen(callers, calls)
 	store := org.NewStore(s.db.Pool)
-	s.pages = &dashboard.Dashboard{PublicURL: publicURL, Orgs: store, Members: member.NewStore(s.db.Pool), Audit: audit.NewLog(s.db.Pool),
+	s.members, s.audit = member.NewStore(s.db.Pool), audit.NewLog(s.db.Pool)
+	s.listen(callers, calls)
+	s.pages = &dashboard.Dashboard{PublicURL: publicURL, Orgs: store, Members: s.members, Audit: s.audit,
 		Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Log: s.log, ErasureKey: secret, Health: s.health}
 	if s.demo != nil {
 		s.pages.Demo, s.demo.pages = s.demo, s.pages
 	}
-	s.serve(&api.API{Keys: store, Decisions: calls, Orgs: store, Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Tools: tools,
+	s.serve(&api.API{Keys: store, Audit: s.audit, Decisions: calls, Orgs: store, Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Tools: tools,
 		Answers: idempotency.NewStore(s.db.Pool), ErasureKey: secret, ImportLimits: importLimits(s.config), Log: s.log,
 		Rate: api.Rate{PerSecond: s.config.APIRate, Burst: s.config.APIBurst}})
 	return nil
@@ -177,13 +180,15 @@ func (s *sidecar) listen(callers *cache.Callers, calls *cache.Calls) {
 // upkeepEvery is how often what is kept for a while only is removed.
 const upkeepEvery = time.Hour
 
-// upkeep looks after the address book until ctx ends.
+// upkeep removes what is kept for a while only, until ctx ends.
 func (s *sidecar) upkeep(ctx context.Context) {
 	due := time.NewTicker(upkeepEvery)
 	defer due.Stop()
 	for {
-		if err := s.book.Upkeep(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("what is no longer needed stays for another hour", "error", err)
+		for _, keep := range []func(context.Context) error{s.book.Upkeep, s.members.Upkeep, s.audit.Upkeep} {
+			if err := keep(ctx); err != nil && ctx.Err() == nil {
+				s.log.Warn("what is no longer needed stays for another hour", "error", err)
+			}
 		}
 		select {
 		case <-due.C:

@@ -15,6 +15,7 @@ import (
 	"ringside/contacts"
 	"ringside/contacts/sheet"
 	"ringside/internal/agent"
+	"ringside/internal/audit"
 	"ringside/internal/idempotency"
 	"ringside/internal/ledger"
 	"ringside/internal/org"
@@ -48,7 +49,9 @@ type API struct {
 	ImportLimits sheet.Limits
 	// Rate bounds the requests of each key; the zero value does not.
 	Rate Rate
-	Log  *slog.Logger
+	// Audit is told who changed what; nil: nobody asks.
+	Audit *audit.Log
+	Log   *slog.Logger
 
 	limits   *limiters
 	document []byte
@@ -95,6 +98,10 @@ func (a *API) answer(op *operation, w http.ResponseWriter, r *http.Request) erro
 	r, err := withQuery(r, op.queryNames())
 	if err != nil {
 		return err
+	}
+	if op.method != http.MethodGet {
+		r = changing(r)
+		defer a.record(op, r, key)
 	}
 	return a.once(op, w, r, key)
 }

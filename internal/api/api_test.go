@@ -19,6 +19,7 @@ import (
 	"ringside/contacts"
 	"ringside/internal/agent"
 	"ringside/internal/api"
+	"ringside/internal/audit"
 	"ringside/internal/idempotency"
 	"ringside/internal/ledger"
 	"ringside/internal/org"
@@ -46,7 +47,7 @@ func open(t *testing.T) *office {
 	o := &office{pool: pgtest.New(t), log: &strings.Builder{}}
 	store, calls := org.NewStore(o.pool), cache.NewCalls(nil)
 	mux := http.NewServeMux()
-	(&api.API{Keys: store, Decisions: calls, Orgs: store, Book: contacts.NewBook(o.pool, contacts.NoFence{}), Ledger: ledger.NewReader(o.pool),
+	(&api.API{Keys: store, Audit: audit.NewLog(o.pool), Decisions: calls, Orgs: store, Book: contacts.NewBook(o.pool, contacts.NoFence{}), Ledger: ledger.NewReader(o.pool),
 		Answers: idempotency.NewStore(o.pool), ErasureKey: contacts.ErasureKey("a secret of this test"),
 		Tools: &agent.Tools{Book: contacts.NewBook(o.pool, contacts.NoFence{}), Recorder: o.recorder(t), Marks: calls, Log: slog.New(slog.DiscardHandler)},
 		Log:   slog.New(slog.NewTextHandler(o.log, nil))}).Register(mux)

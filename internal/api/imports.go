@@ -135,7 +135,12 @@ func (a *API) importPeople(w http.ResponseWriter, r *http.Request, key org.Key) 
 	if err := errors.Join(control.SetReadDeadline(time.Now().Add(uploadWithin)), control.SetWriteDeadline(time.Time{})); err != nil {
 		return fmt.Errorf("give an upload its time: %w", err)
 	}
-	return stream(w, r, func(tell func(contacts.ImportProgress)) (any, error) {
+	return stream(w, r, func(tell func(contacts.ImportProgress)) (report any, err error) {
+		defer func() {
+			if err == nil {
+				changed(r, report)
+			}
+		}()
 		if plan := values.Get("plan"); plan != "" {
 			return a.Book.ApplyImport(r.Context(), o, plan, tell)
 		}

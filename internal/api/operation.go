@@ -80,6 +80,7 @@ func asking[Out any](h func(*http.Request, org.Key) (Out, error)) exchange {
 		if err != nil {
 			return err
 		}
+		changed(r, out)
 		return write(w, http.StatusOK, out)
 	}}
 }
@@ -105,6 +106,7 @@ func exchangeOf[In, Out any](status int, h func(*http.Request, org.Key, In) (Out
 			if err != nil {
 				return err
 			}
+			changed(r, out)
 			return write(w, status, out)
 		}}
 }
@@ -115,6 +117,7 @@ func doing(h func(*http.Request, org.Key) error) exchange {
 		if err := h(r, key); err != nil {
 			return err
 		}
+		changed(r, nil)
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusNoContent)
 		return nil

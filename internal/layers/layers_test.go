@@ -47,6 +47,7 @@ var design = []layer{
 		{"contacts", "the address book is what it serves most"},
 		{"contacts/sheet", "how large a file may be"},
 		{"internal/idempotency", "a request that is sent again gets the answer it got"},
+		{"internal/audit", "what a key has changed is written down"},
 		{"internal/org", "a key belongs to an organisation"},
 		{"internal/phone", "the document says what a number looks like"},
 		{"internal/problem", "errors become problem documents"},
