@@ -63,7 +63,7 @@ func (d *Dashboard) Register(mux *http.ServeMux) {
 func (d *Dashboard) routes() []route {
 	var all []route
 	for _, some := range [][]route{d.signInRoutes(), d.activityRoutes(), d.contactRoutes(),
-		d.settingsRoutes(), d.keyRoutes(), d.numberRoutes(), d.demoRoutes()} {
+		d.campaignRoutes(), d.billingRoutes(), d.settingsRoutes(), d.keyRoutes(), d.numberRoutes(), d.demoRoutes()} {
 		all = append(all, some...)
 	}
 	return all
