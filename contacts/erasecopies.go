@@ -33,6 +33,10 @@ func (b *Book) eraseCopies(ctx context.Context, id org.ID, p person) (rows int, 
 	if err != nil {
 		return 0, err
 	}
+	// What is kept of files that were not imported yet is not searched: it goes whole.
+	if _, err = b.pool.Exec(ctx, `DELETE FROM import_files WHERE org_id = $1::text::uuid`, id); err != nil {
+		return 0, err
+	}
 	_, err = b.pool.Exec(ctx, `
 		DELETE FROM api_idempotency WHERE org_id = $1::text::uuid
 			AND EXISTS (SELECT FROM unnest($2::text[]) m WHERE strpos(lower(convert_from(body, 'UTF8')), m) > 0)`, id, append(mentions, p.ids...))

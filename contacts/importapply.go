@@ -97,26 +97,12 @@ func (b *Book) lease(ctx context.Context, importID string, anew bool) (free bool
 }
 
 // ImportReport returns the report of an import.
-func (b *Book) ImportReport(ctx context.Context, id org.ID, importID string) (r ImportReport, err error) {
-	var line int
-	var state ImportState
-	var created time.Time
-	err = b.pool.QueryRow(ctx, `SELECT report, state, applied_line, created_at FROM contact_imports WHERE org_id = $1::text::uuid AND id = $2::text::uuid`, id, importID).
-		Scan(&r, &state, &line, &created)
+func (b *Book) ImportReport(ctx context.Context, id org.ID, importID string) (ImportReport, error) {
+	r, err := readImport(b.pool.QueryRow(ctx, `SELECT `+importColumns+` FROM contact_imports WHERE org_id = $1::text::uuid AND id = $2::text::uuid`, id, importID))
 	if errors.Is(err, pgx.ErrNoRows) || isInvalidText(err) {
-		return r, problem.NotFound("There is no import %s.", importID)
+		return ImportReport{}, problem.NotFound("There is no import %s.", importID)
 	}
-	if err != nil {
-		return r, fmt.Errorf("read import: %w", err)
-	}
-	if state == ImportReading { // nothing is known yet
-		r = ImportReport{ID: importID, CreatedAt: created, Problems: []ImportProblem{}, Columns: []ImportColumn{}, UnknownColumns: []string{}}
-	}
-	r.State = state
-	if state == ImportStopped || state == ImportRunning {
-		r.StoppedAt = line
-	}
-	return r, nil
+	return r, failed("read import", err)
 }
 
 // sameAsPlanned refuses a plan that the book has moved away from.
@@ -241,7 +227,10 @@ func (b *Book) startImport(ctx context.Context, report *ImportReport) error {
 		UPDATE contact_imports SET state = 'running', report = report - 'first' ||
 			CASE state WHEN 'planned' THEN '{"created": 0, "known": 0, "archived": 0, "left_out": 0}'::jsonb ELSE '{}' END
 		WHERE id = $1::text::uuid`, report.ID)
-	report.State = ImportRunning
+	if err == nil && report.FileID != "" { // its rows are staged
+		_, err = b.pool.Exec(ctx, `DELETE FROM import_files WHERE id = $1::text::uuid`, report.FileID)
+	}
+	report.State, report.FileID = ImportRunning, ""
 	return err
 }
 

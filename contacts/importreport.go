@@ -48,6 +48,15 @@ type ImportReport struct {
 	Repairs        map[string]int `json:"repairs,omitempty"` // by kind
 	StoppedAt      int            `json:"stopped_at,omitempty"`
 	CreatedAt      time.Time      `json:"created_at"`
+	// FileID is the kept file that was planned, while there is one: see [Book.PlanKept].
+	FileID string `json:"-"`
+	// Held says that somebody works on the import just now.
+	Held bool `json:"-"`
+}
+
+// Written is how many rows of the file are settled so far: in the book, or not to be in it.
+func (r *ImportReport) Written() int {
+	return r.Created + r.Known + r.LeftOut + r.Invalid + r.Repeated
 }
 
 // ImportProblem is why a row was rejected.

@@ -28,6 +28,8 @@ func (b *Book) Upkeep(ctx context.Context) error {
 	}{
 		{"unread imports", `DELETE FROM contact_imports WHERE id IN (SELECT id FROM contact_imports WHERE state = 'reading' AND created_at < $2 LIMIT $1)`,
 			[]any{time.Now().Add(-readingWithin)}},
+		{"files that were not imported", `DELETE FROM import_files WHERE id IN (SELECT id FROM import_files WHERE created_at < $2 LIMIT $1)`,
+			[]any{time.Now().Add(-KeptFilesFor)}},
 		{"rows of old imports", `
 			WITH old AS (
 				SELECT i.id FROM contact_imports i WHERE i.created_at < $2 AND EXISTS (SELECT FROM contact_import_rows r WHERE r.import_id = i.id) LIMIT 1

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"ringside/contacts"
+	"ringside/contacts/sheet"
 	"ringside/internal/audit"
 	"ringside/internal/ledger"
 	"ringside/internal/member"
@@ -27,6 +28,8 @@ type Dashboard struct {
 	Log       *slog.Logger
 	// ErasureKey keeps erased people from coming back without saying who they were.
 	ErasureKey contacts.ErasureKey
+	// ImportLimits bound the files that are uploaded; the zero value has the usual ones.
+	ImportLimits sheet.Limits
 	// Health says how the things are that the program depends on; nil says nothing.
 	Health func(context.Context) []Health
 	// Demo plays simulated calls; nil anywhere but in the demo.
@@ -38,6 +41,7 @@ type Dashboard struct {
 	stopped <-chan struct{}
 	stage   stage
 	live    live
+	imports imports
 	playing sync.WaitGroup // simulated calls
 	zones   sync.Map       // of names of time zones to *time.Location
 }
@@ -63,16 +67,31 @@ func (d *Dashboard) Register(mux *http.ServeMux) {
 func (d *Dashboard) routes() []route {
 	var all []route
 	for _, some := range [][]route{d.signInRoutes(), d.activityRoutes(), d.contactRoutes(),
-		d.campaignRoutes(), d.billingRoutes(), d.settingsRoutes(), d.keyRoutes(), d.numberRoutes(), d.demoRoutes()} {
+		d.importRoutes(), d.campaignRoutes(), d.billingRoutes(), d.settingsRoutes(), d.keyRoutes(), d.numberRoutes(), d.demoRoutes()} {
 		all = append(all, some...)
 	}
 	return all
 }
 
-// Close ends what would keep the server from shutting down: streams, and simulated calls.
+// Close ends what would keep the server from shutting down: streams, simulated calls, and imports,
+// which stop after a step.
 func (d *Dashboard) Close() {
 	d.stop()
 	d.playing.Wait()
+	d.imports.done.Wait()
+}
+
+// untilStopped returns a context for work that goes on without a request: it ends with the program.
+func (d *Dashboard) untilStopped(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(parent)
+	go func() {
+		select {
+		case <-d.stopped:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // OrMissing serves what mux has no path for with a page that says so, to people's browsers. What

@@ -159,15 +159,10 @@ func playDemo(v *visit) error {
 	}
 	v.playing.Go(func() {
 		defer v.stage.leave()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(v.r.Context()), demoPlay)
+		running, cancel := v.untilStopped(context.WithoutCancel(v.r.Context()))
 		defer cancel()
-		go func() {
-			select {
-			case <-v.stopped:
-				cancel()
-			case <-ctx.Done():
-			}
-		}()
+		ctx, cancel := context.WithTimeout(running, demoPlay)
+		defer cancel()
 		if err := v.Demo.Play(ctx, caller); err != nil && ctx.Err() == nil {
 			v.Log.Warn("a simulated call did not go as it should", "caller", caller, "error", err)
 			v.Happened(DemoLine{Kind: "note", Who: "Ringside", Text: "This call did not go as it should: " + err.Error()})

@@ -145,12 +145,20 @@ func (b *browser) postAnd(path string, values url.Values) answer {
 
 func (b *browser) do(method, path string, values url.Values, headers ...string) answer {
 	b.t.Helper()
-	r, err := http.NewRequestWithContext(b.context(), method, b.url+path, strings.NewReader(values.Encode()))
+	if method == http.MethodPost {
+		headers = append([]string{"Content-Type", "application/x-www-form-urlencoded"}, headers...)
+	}
+	return b.send(method, path, strings.NewReader(values.Encode()), headers...)
+}
+
+// send sends a request as a browser does from a page of ours.
+func (b *browser) send(method, path string, content io.Reader, headers ...string) answer {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(b.context(), method, b.url+path, content)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	if method == http.MethodPost {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header.Set("Sec-Fetch-Site", "same-origin")
 	}
 	for i := 0; i+1 < len(headers); i += 2 {

@@ -56,6 +56,7 @@ var design = []layer{
 		{"recognize", "why a caller was recognised, in words"},
 		{"internal/ledger", "calls and messages are what it shows"},
 		{"contacts", "the address book is kept in it"},
+		{"contacts/sheet", "how large a file may be, and what its columns are"},
 		{"internal/audit", "who changed what"},
 		{"internal/member", "people sign in to it"},
 		{"internal/org", "a page is one organisation's"},
