@@ -27,12 +27,16 @@ import (
 	"ringside/internal/phone"
 	"ringside/internal/postgres/pgtest"
 	"ringside/internal/simulate"
+	"ringside/internal/together"
 	"ringside/internal/twilio"
 	"ringside/recognize"
 	"ringside/voice"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	together.AtLeast(8)
+	goleak.VerifyTestMain(m)
+}
 
 // The world of the samples.
 const (

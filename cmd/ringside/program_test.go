@@ -3,18 +3,18 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
-	"runtime"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"ringside/internal/dashboard/browsertest"
+	"ringside/internal/together"
 )
 
 // asProgram makes this test's binary the program: what is tested is what is built, with the race
@@ -36,22 +36,8 @@ func TestMain(m *testing.M) {
 		}()
 		main()
 	}
-	waitTogether()
-	os.Exit(m.Run())
-}
-
-// waitTogether runs more tests at once than there are processors, unless -parallel says otherwise:
-// these tests wait for other processes more than they compute.
-func waitTogether() {
-	flag.Parse()
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
-	if given {
-		return
-	}
-	if err := flag.Set("test.parallel", strconv.Itoa(max(8, runtime.GOMAXPROCS(0)))); err != nil {
-		panic(err) // testing has had this flag for ever
-	}
+	together.AtLeast(8)
+	os.Exit(browsertest.Main(m))
 }
 
 // program is the program as a process of its own.

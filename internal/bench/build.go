@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 )
 
 const programPath = "ringside/cmd/ringside"
@@ -20,6 +21,9 @@ const programPath = "ringside/cmd/ringside"
 //
 //go:embed profiling.go.txt
 var profiling []byte
+
+// building keeps two builds from compiling the same packages at once.
+var building sync.Mutex
 
 // buildProgram builds ringside from this module as the Makefile does, and returns where it is.
 func buildProgram(ctx context.Context, dir string, profiled bool) (string, error) {
@@ -37,6 +41,8 @@ func buildProgram(ctx context.Context, dir string, profiled bool) (string, error
 	} else {
 		args = append(args, "-ldflags", "-s -w")
 	}
+	building.Lock()
+	defer building.Unlock()
 	_, err := goCommand(ctx, append(args, programPath)...)
 	return program, err
 }

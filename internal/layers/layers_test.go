@@ -146,11 +146,12 @@ var design = []layer{
 	{"cache/redistest", nil},
 	{"internal/dashboard/browsertest", nil},
 	{"internal/wirefault", nil},
+	{"internal/together", nil},
 	{"internal/layers", nil},
 }
 
 // equipment is for tests and must not be part of the program.
-var equipment = []string{"internal/postgres/pgtest", "cache/redistest", "internal/dashboard/browsertest", "internal/wirefault", "testing", "internal/layers"}
+var equipment = []string{"internal/postgres/pgtest", "cache/redistest", "internal/dashboard/browsertest", "internal/wirefault", "internal/together", "testing", "internal/layers"}
 
 // libraries are the modules of others whose use is the business of few packages, so that replacing
 // one changes these alone. docs/dependencies.md says what each is for.
