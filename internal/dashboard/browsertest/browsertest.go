@@ -162,6 +162,9 @@ func (tab *Tab) Reload() {
 	})
 }
 
+// NoScripts reports whether pages may not run scripts here.
+func (tab *Tab) NoScripts() bool { return tab.options.NoScripts }
+
 // Path returns the path and query of the page that is open.
 func (tab *Tab) Path() string {
 	tab.t.Helper()

@@ -168,6 +168,16 @@ func (tab *Tab) SeeNo(texts ...string) {
 	})
 }
 
+// Is reports whether a script's expression is true of the page as it is now.
+func (tab *Tab) Is(expression string) bool {
+	tab.t.Helper()
+	holds, err := chromedp.Run(tab.ctx, chromedp.Evaluate[bool]("Boolean("+expression+")"))
+	if err != nil {
+		tab.t.Fatalf("ask whether %s: %v", expression, err)
+	}
+	return holds
+}
+
 // Until waits until a script's expression is true: for what people see without reading it.
 func (tab *Tab) Until(what, expression string) {
 	tab.t.Helper()
