@@ -75,6 +75,7 @@ func TestWhatPeopleDo(t *testing.T) {
 	for _, noScripts := range []bool{false, true} {
 		tab := New(t, site(t), Options{NoScripts: noScripts})
 		tab.Open("/")
+		tab.ReloadUntil("Pears")
 		tab.See("Pick one fruit.")
 		tab.SeeNo("Thank you.")
 		tab.Sees("heading", "Fruit")
@@ -84,6 +85,8 @@ func TestWhatPeopleDo(t *testing.T) {
 		tab.Fill("Fruit", "a fig")
 		tab.Fill("Note", "Ripe,\nplease")
 		tab.Choose("Size", "Large")
+		tab.In("table", "Stock").See("Apples Count")
+		tab.In("row", "Apples").SeeNo("Pears")
 		if !noScripts {
 			tab.In("row", "Pears").Click("button", "Count")
 			tab.See("Pears counted")

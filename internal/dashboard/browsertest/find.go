@@ -68,21 +68,21 @@ func (tab *Tab) try(do func(ctx context.Context, t *chromedp.Target) error) {
 	}
 }
 
-// find returns the one thing on the page that l means.
-func (tab *Tab) find(ctx context.Context, t *chromedp.Target, l locator) (cdp.BackendNodeID, error) {
+// find returns the one thing that the last locator means, within what those before it mean.
+func (tab *Tab) find(ctx context.Context, t *chromedp.Target, ls ...locator) (cdp.BackendNodeID, error) {
 	root, err := cdp.Call(ctx, t, runtime.Evaluate, runtime.EvaluateParams{Expression: "document"})
 	if err != nil {
 		return 0, err
 	}
 	query := accessibility.QueryAXTreeParams{ObjectID: root.Result.ObjectID}
-	for _, part := range tab.within {
-		node, err := lookUp(ctx, t, query, part)
-		if err != nil {
+	var node cdp.BackendNodeID
+	for _, part := range append(tab.within[:len(tab.within):len(tab.within)], ls...) {
+		if node, err = lookUp(ctx, t, query, part); err != nil {
 			return 0, err
 		}
 		query = accessibility.QueryAXTreeParams{BackendNodeID: node}
 	}
-	return lookUp(ctx, t, query, l)
+	return node, nil
 }
 
 // lookUp finds the one thing below where query begins that l means.
@@ -138,7 +138,7 @@ func nameOf(node *accessibility.Node) string {
 func (tab *Tab) See(texts ...string) {
 	tab.t.Helper()
 	tab.try(func(ctx context.Context, t *chromedp.Target) error {
-		shown, err := shownText(ctx, t)
+		shown, err := tab.shown(ctx, t)
 		if err != nil {
 			return err
 		}
@@ -151,11 +151,26 @@ func (tab *Tab) See(texts ...string) {
 	})
 }
 
+// ReloadUntil loads the page again until it shows a text, as one does where nothing changes by itself.
+func (tab *Tab) ReloadUntil(text string) {
+	tab.t.Helper()
+	for end := time.Now().Add(patience); ; {
+		tab.Reload()
+		shown, err := chromedp.Run(tab.ctx, tab.shown)
+		switch {
+		case err == nil && strings.Contains(shown, text):
+			return
+		case time.Now().After(end):
+			tab.t.Fatalf("on %s, for %s: %q is not shown (%v). The page says:\n%s", tab.Path(), patience, text, err, tab.text())
+		}
+	}
+}
+
 // SeeNo waits until none of the texts is shown.
 func (tab *Tab) SeeNo(texts ...string) {
 	tab.t.Helper()
 	tab.try(func(ctx context.Context, t *chromedp.Target) error {
-		shown, err := shownText(ctx, t)
+		shown, err := tab.shown(ctx, t)
 		if err != nil {
 			return err
 		}
@@ -201,8 +216,16 @@ func (tab *Tab) text() string {
 	return text
 }
 
-// shownText is what a page shows, with single spaces.
-func shownText(ctx context.Context, t *chromedp.Target) (string, error) {
-	text, err := chromedp.Evaluate[string]("document.body ? document.body.innerText : ''")(ctx, t)
+// shown is what the page shows, or the part of it that the tab has its eyes on, with single spaces.
+func (tab *Tab) shown(ctx context.Context, t *chromedp.Target) (text string, err error) {
+	if len(tab.within) == 0 {
+		text, err = chromedp.Evaluate[string]("document.body ? document.body.innerText : ''")(ctx, t)
+	} else {
+		node, lost := tab.find(ctx, t)
+		if lost != nil {
+			return "", lost
+		}
+		text, err = on[string](ctx, t, node, "function() { return this.innerText; }")
+	}
 	return strings.Join(strings.Fields(text), " "), err
 }
