@@ -60,7 +60,7 @@ var meanings = map[string]map[string]string{
 		"remaining_ns": "Nanoseconds, by estimate.",
 	},
 	"UndoReport":      {"kept": "The first of the contacts that somebody has edited, or who have called, since.", "kept_count": "All of them."},
-	"Agent":           {"greeting": "May hold {{NAME}}.", "unknown_greeting": "Said to callers who are not greeted by name; left out: greeting without it.", "min_attestation": "The lowest STIR/SHAKEN level at which a caller is recognised; left out: none."},
+	"Agent":           {"greeting": "May hold {{NAME}}.", "unknown_greeting": "Said to callers who are not greeted by name; left out: greeting without it.", "min_attestation": "The lowest STIR/SHAKEN level at which a caller is recognised; left out: none.", "tell": "What the agent may be told of a caller: name, email, tags, notes, campaign, history."},
 	"RecognitionStep": {"tier": "Where the caller was looked for: process, redis or postgres.", "outcome": "hit, miss, or why neither."},
 	"Recognition": {
 		"received":    "The caller's address as Twilio sent it.",

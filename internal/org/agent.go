@@ -2,11 +2,10 @@ package org
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/url"
-	"regexp"
-	"strings"
-	"unicode/utf8"
+	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -35,15 +34,39 @@ type Agent struct {
 	KeepTranscript bool         `json:"keep_transcript"`
 	// RelaySettings are ConversationRelay attributes by their TwiML names.
 	RelaySettings map[string]string `json:"relay_settings,omitempty"`
+	// Tell is what the agent may be told of a caller who is known. The greeting is no part of it: it
+	// says the name, which Twilio speaks, also where the agent is not told it.
+	Tell      []Detail  `json:"tell"`
+	UpdatedAt time.Time `json:"updated_at"`
 }
+
+// Detail is something that is known of a caller.
+type Detail string
+
+// The details, by the names that they have in what an agent receives.
+const (
+	DetailName     Detail = "name"
+	DetailEmail    Detail = "email"
+	DetailTags     Detail = "tags"
+	DetailNotes    Detail = "notes"
+	DetailCampaign Detail = "campaign"
+	DetailHistory  Detail = "history"
+)
+
+// Details returns all details.
+func Details() []Detail {
+	return []Detail{DetailName, DetailEmail, DetailTags, DetailNotes, DetailCampaign, DetailHistory}
+}
+
+// Tells reports whether the agent may be told this detail.
+func (a *Agent) Tells(d Detail) bool { return slices.Contains(a.Tell, d) }
 
 // TransportRelay is Twilio's ConversationRelay: text over a WebSocket.
 const TransportRelay = "conversationrelay"
 
-var languageTag = regexp.MustCompile(`^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
-
-// CreateAgent adds a voice agent and returns it with its new id. Greetings and relay settings must
-// have been checked by the caller: this package does not know their grammar.
+// CreateAgent adds a voice agent and returns it with its new id. One whose Tell is nil is told all
+// there is. Greetings and relay settings must have been checked by the caller: this package does not
+// know their grammar.
 func (s *Store) CreateAgent(ctx context.Context, a Agent) (Agent, error) {
 	if a.Language == "" {
 		a.Language = "en-US"
@@ -51,19 +74,19 @@ func (s *Store) CreateAgent(ctx context.Context, a Agent) (Agent, error) {
 	if a.Transport == "" {
 		a.Transport = TransportRelay
 	}
+	if a.Tell == nil {
+		a.Tell = Details()
+	}
 	if err := a.check(); err != nil {
 		return Agent{}, err
 	}
-	if a.RelaySettings == nil {
-		a.RelaySettings = map[string]string{}
-	}
 	err := s.pool.QueryRow(ctx, `
 		INSERT INTO voice_agents (org_id, name, greeting, unknown_greeting, language, transport, runtime_url, runtime_secret,
-			min_attestation, fallback_number, apology, keep_transcript, relay_settings)
-		VALUES ($1::text::uuid, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''), nullif($10, ''), $11, $12, $13)
-		RETURNING id::text`,
+			min_attestation, fallback_number, apology, keep_transcript, relay_settings, tell)
+		VALUES ($1::text::uuid, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''), nullif($10, ''), $11, $12, $13, $14)
+		RETURNING id::text, updated_at`,
 		a.OrgID, a.Name, a.Greeting, a.UnknownGreeting, a.Language, a.Transport, a.RuntimeURL, a.RuntimeSecret,
-		a.MinAttestation, string(a.FallbackNumber), a.Apology, a.KeepTranscript, a.RelaySettings).Scan(&a.ID)
+		a.MinAttestation, string(a.FallbackNumber), a.Apology, a.KeepTranscript, a.RelaySettings, a.Tell).Scan(&a.ID, &a.UpdatedAt)
 	switch {
 	case violates(err, "voice_agents_org_id_fkey") || invalidText(err):
 		return Agent{}, noOrg(a.OrgID)
@@ -71,72 +94,6 @@ func (s *Store) CreateAgent(ctx context.Context, a Agent) (Agent, error) {
 		return Agent{}, fmt.Errorf("create voice agent: %w", err)
 	}
 	return a, nil
-}
-
-func (a *Agent) check() error {
-	a.Name = strings.TrimSpace(a.Name)
-	if err := checkName(a.Name, "A voice agent needs a name."); err != nil {
-		return err
-	}
-	if err := a.checkTexts(); err != nil {
-		return err
-	}
-	switch {
-	case !languageTag.MatchString(a.Language):
-		return problem.Invalid("language", "%q is not a language tag: write it like en-US or es-ES.", a.Language)
-	case a.Transport == "stream":
-		return problem.Invalid("transport", "Media Streams are not available in this version; use conversationrelay.")
-	case a.Transport != TransportRelay:
-		return problem.Invalid("transport", "%q is not a transport; use conversationrelay.", a.Transport)
-	case a.MinAttestation != "" && a.MinAttestation != "A" && a.MinAttestation != "B" && a.MinAttestation != "C":
-		return problem.Invalid("min_attestation", "%q is not an attestation level; use A, B or C, or leave it out.", a.MinAttestation)
-	case strings.ContainsAny(a.RuntimeSecret, "\r\n"):
-		return problem.Invalid("runtime_secret", "The secret has a line break in it; it must be one line.")
-	}
-	if _, ok := phone.Strict(string(a.FallbackNumber)); !ok && a.FallbackNumber != "" {
-		return problem.Invalid("fallback_number", "%q is not a phone number in E.164: write it like +12125550123.", string(a.FallbackNumber))
-	}
-	return a.checkRuntimeURL()
-}
-
-// checkTexts holds what is said and sent to the database's limits, in characters.
-func (a *Agent) checkTexts() error {
-	for _, t := range []struct {
-		field, text string
-		limit       int
-	}{
-		{"greeting", a.Greeting, 2000},
-		{"unknown_greeting", a.UnknownGreeting, 2000},
-		{"apology", a.Apology, 1000},
-		{"runtime_secret", a.RuntimeSecret, 1000},
-		{"runtime_url", a.RuntimeURL, 2000},
-	} {
-		if utf8.RuneCountInString(t.text) > t.limit {
-			return problem.Invalid(t.field, "The text is longer than %d characters.", t.limit)
-		}
-		if err := storable(t.field, t.text); err != nil {
-			return err
-		}
-	}
-	for name, value := range a.RelaySettings {
-		if err := storable("relay_settings", name+value); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkRuntimeURL refuses, before a caller is on the line, what cannot be dialled.
-func (a *Agent) checkRuntimeURL() error {
-	u, err := url.Parse(a.RuntimeURL)
-	switch {
-	case err != nil || u.Hostname() == "" || u.Scheme != "ws" && u.Scheme != "wss":
-		return problem.Invalid("runtime_url", "%q is not a WebSocket address: write it like wss://agent.example.com/socket.", a.RuntimeURL)
-	case u.User != nil: // not shown: it holds a password
-		return problem.Invalid("runtime_url", "A WebSocket address has no user and password in it; give the runtime a secret instead, which is sent as a bearer token.")
-	}
-	a.RuntimeURL = u.String() // with the scheme in lower case
-	return nil
 }
 
 // Agents returns an organisation's voice agents, the oldest first.
@@ -156,13 +113,82 @@ func (s *Store) Agents(ctx context.Context, id ID) ([]Agent, error) {
 	return agents, nil
 }
 
+// Agent returns a voice agent of the organisation, or a not-found problem.
+func (s *Store) Agent(ctx context.Context, id ID, agentID string) (a Agent, err error) {
+	err = s.pool.QueryRow(ctx, `SELECT `+agentColumns+` FROM voice_agents a WHERE a.org_id = $1::text::uuid AND a.id = $2::text::uuid`, id, agentID).Scan(a.targets()...)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows) || invalidText(err):
+		return Agent{}, noAgent(agentID)
+	case err != nil:
+		return Agent{}, fmt.Errorf("read voice agent %s: %w", agentID, err)
+	}
+	return a, nil
+}
+
+// ChangeAgent gives a voice agent, named by its ID and OrgID, all of these settings; calls that begin
+// from now on have them. The runtime's secret stays as it is where secret is nil. If the agent is not
+// any more as it was at a.UpdatedAt, which is what whoever changes it has seen, nothing is changed: a
+// conflict problem. The zero time changes it whatever it is.
+//
+// Greetings and relay settings must have been checked, as for [Store.CreateAgent].
+func (s *Store) ChangeAgent(ctx context.Context, a Agent, secret *string) (Agent, error) {
+	held, err := s.Agent(ctx, a.OrgID, a.ID)
+	if err != nil {
+		return Agent{}, err
+	}
+	seen := a.UpdatedAt
+	if seen.IsZero() {
+		seen = held.UpdatedAt
+	}
+	a.RuntimeSecret = held.RuntimeSecret
+	if secret != nil {
+		a.RuntimeSecret = *secret
+	}
+	if err := a.check(); err != nil {
+		return Agent{}, err
+	}
+	err = s.pool.QueryRow(ctx, `
+		UPDATE voice_agents SET name = $3, greeting = $4, unknown_greeting = $5, language = $6, transport = $7, runtime_url = $8, runtime_secret = $9,
+			min_attestation = nullif($10, ''), fallback_number = nullif($11, ''), apology = $12, keep_transcript = $13, relay_settings = $14, tell = $15
+		WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND updated_at = $16
+		RETURNING updated_at`,
+		a.OrgID, a.ID, a.Name, a.Greeting, a.UnknownGreeting, a.Language, a.Transport, a.RuntimeURL, a.RuntimeSecret,
+		a.MinAttestation, string(a.FallbackNumber), a.Apology, a.KeepTranscript, a.RelaySettings, a.Tell, seen).Scan(&a.UpdatedAt)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return Agent{}, problem.New(problem.CodeConflict, "Somebody else has changed the voice agent meanwhile. Look at it as it is now, and change it again.")
+	case err != nil:
+		return Agent{}, fmt.Errorf("change voice agent %s: %w", a.ID, err)
+	}
+	return a, nil
+}
+
+// DeleteAgent removes a voice agent. It is refused, with a conflict problem, while numbers lead to it.
+// Calls that it has answered stay.
+func (s *Store) DeleteAgent(ctx context.Context, id ID, agentID string) error {
+	tag, err := s.pool.Exec(ctx, `DELETE FROM voice_agents WHERE org_id = $1::text::uuid AND id = $2::text::uuid`, id, agentID)
+	switch {
+	case violates(err, "phone_numbers_org_id_agent_id_fkey"):
+		return problem.New(problem.CodeConflict, "Phone numbers lead to this voice agent. Let them lead to another one, or disconnect them; then it can be deleted.")
+	case invalidText(err) || err == nil && tag.RowsAffected() == 0:
+		return noAgent(agentID)
+	case err != nil:
+		return fmt.Errorf("delete voice agent %s: %w", agentID, err)
+	}
+	return nil
+}
+
+func noAgent(agentID string) error {
+	return problem.NotFound("The organisation has no voice agent %s.", agentID)
+}
+
 // agentColumns are the columns of voice_agents, aliased a, in the order of [Agent.targets].
 const agentColumns = `a.id::text, a.org_id::text, a.name, a.greeting, a.unknown_greeting, a.language, a.transport,
 	a.runtime_url, a.runtime_secret, coalesce(a.min_attestation, ''), coalesce(a.fallback_number, ''), a.apology,
-	a.keep_transcript, a.relay_settings`
+	a.keep_transcript, a.relay_settings, a.tell, a.updated_at`
 
 func (a *Agent) targets() []any {
 	return []any{&a.ID, &a.OrgID, &a.Name, &a.Greeting, &a.UnknownGreeting, &a.Language, &a.Transport,
 		&a.RuntimeURL, &a.RuntimeSecret, &a.MinAttestation, &a.FallbackNumber, &a.Apology,
-		&a.KeepTranscript, &a.RelaySettings}
+		&a.KeepTranscript, &a.RelaySettings, &a.Tell, &a.UpdatedAt}
 }

@@ -3,6 +3,8 @@ package org_test
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"ringside/internal/org"
 	"ringside/internal/postgres/pgtest"
 	"ringside/internal/problem"
@@ -91,5 +93,82 @@ func TestAddNumberRefuses(t *testing.T) {
 		test.change(&n)
 		_, err := o.AddNumber(t.Context(), n, test.token)
 		wantProblem(t, err, problem.CodeInvalid, test.field)
+	}
+}
+
+func TestNumbersAndAccountsAreListed(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	o, other := newOffice(t, pool, "Acme"), newOffice(t, pool, "Other")
+	first, second := o.mustAddNumber(t, number, account, "token"), o.mustAddNumber(t, otherNumber, account, "token")
+	other.mustAddNumber(t, "+12125550197", otherAccount, "theirs")
+	numbers, err := o.Numbers(t.Context(), o.org.ID)
+	want := []org.Connected{{Number: second, AgentName: "Reception"}, {Number: first, AgentName: "Reception"}}
+	if diff := cmp.Diff(want, numbers); diff != "" || err != nil {
+		t.Errorf("error %v (-want, +got):\n%s", err, diff)
+	}
+	accounts, err := o.Accounts(t.Context(), o.org.ID)
+	if diff := cmp.Diff([]string{account}, accounts); diff != "" || err != nil {
+		t.Errorf("error %v (-want, +got):\n%s", err, diff)
+	}
+	for _, id := range []org.ID{nowhere, "acme"} {
+		numbers, _ := o.Numbers(t.Context(), id)
+		accounts, _ := o.Accounts(t.Context(), id)
+		if len(numbers)+len(accounts) != 0 {
+			t.Errorf("%s has %v and %v", id, numbers, accounts)
+		}
+	}
+}
+
+func TestMoveAndRemoveNumber(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	o, other := newOffice(t, pool, "Acme"), newOffice(t, pool, "Other")
+	n := o.mustAddNumber(t, number, account, "token")
+	theirs := other.mustAddNumber(t, otherNumber, otherAccount, "token")
+	sales := draft(o.org.ID)
+	sales.Name = "Sales"
+	sales, err := o.CreateAgent(t.Context(), sales)
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved, err := o.MoveNumber(t.Context(), o.org.ID, n.ID, sales.ID)
+	want := n
+	want.AgentID = sales.ID
+	if moved != want || err != nil {
+		t.Errorf("moved %+v, %v, want %+v", moved, err, want)
+	}
+	for _, ids := range [][2]string{{n.ID, other.agent.ID}, {n.ID, nowhere}, {n.ID, "sales"}, {theirs.ID, sales.ID}, {nowhere, sales.ID}, {"x", sales.ID}} {
+		_, err := o.MoveNumber(t.Context(), o.org.ID, ids[0], ids[1])
+		wantProblem(t, err, problem.CodeNotFound, "")
+	}
+	for _, id := range []string{theirs.ID, nowhere, "x"} {
+		_, err := o.RemoveNumber(t.Context(), o.org.ID, id)
+		wantProblem(t, err, problem.CodeNotFound, "")
+	}
+	if removed, err := o.RemoveNumber(t.Context(), o.org.ID, n.ID); removed != want || err != nil {
+		t.Errorf("removed %+v, %v", removed, err)
+	}
+	if numbers, err := o.Numbers(t.Context(), o.org.ID); len(numbers) != 0 || err != nil {
+		t.Errorf("%v stay, %v", numbers, err)
+	}
+	if got := token(t, o, account); got != "token" {
+		t.Errorf("the account went along: its token is %q", got)
+	}
+}
+
+func TestSetAuthToken(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	o, other := newOffice(t, pool, "Acme"), newOffice(t, pool, "Other")
+	o.mustAddNumber(t, number, account, "old")
+	if err := o.SetAuthToken(t.Context(), o.org.ID, account, "new"); err != nil || token(t, o, account) != "new" {
+		t.Errorf("the token is %q, %v", token(t, o, account), err)
+	}
+	wantProblem(t, other.SetAuthToken(t.Context(), other.org.ID, account, "theirs"), problem.CodeNotFound, "")
+	wantProblem(t, o.SetAuthToken(t.Context(), o.org.ID, account, ""), problem.CodeInvalid, "auth_token")
+	wantProblem(t, o.SetAuthToken(t.Context(), o.org.ID, account, "\x00"), problem.CodeInvalid, "auth_token")
+	if got := token(t, o, account); got != "new" {
+		t.Errorf("the token is %q now", got)
 	}
 }
