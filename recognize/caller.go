@@ -6,6 +6,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"ringside/internal/org"
 )
 
 // Limits of what goes to an agent, in characters: a prompt has to stay a prompt whatever people
@@ -90,6 +92,30 @@ func describe(record *Record, call Call) Caller {
 			DurationS: i.DurationS, Summary: clean(i.Summary, maxSummary)})
 	}
 	return c
+}
+
+// withhold takes out what the agent is not to be told. Notes are those of a campaign, too.
+func (c *Caller) withhold(a *org.Agent) {
+	for _, f := range []struct {
+		detail org.Detail
+		clear  func()
+	}{
+		{org.DetailName, func() { c.Name = "" }},
+		{org.DetailEmail, func() { c.Email = "" }},
+		{org.DetailTags, func() { c.Tags = []string{} }},
+		{org.DetailNotes, func() {
+			c.Notes = ""
+			if c.Campaign != nil {
+				c.Campaign.Notes = ""
+			}
+		}},
+		{org.DetailCampaign, func() { c.Campaign = nil }},
+		{org.DetailHistory, func() { c.History = []HistoryItem{} }},
+	} {
+		if !a.Tells(f.detail) {
+			f.clear()
+		}
+	}
 }
 
 // told names the fields that hold something.

@@ -10,7 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
 
+	"ringside/internal/org"
 	"ringside/internal/phone"
 	"ringside/recognize"
 )
@@ -340,4 +342,48 @@ func TestADecisionSurvivesItsEncoding(t *testing.T) {
 			t.Errorf("%s is told as %s after a reconnect, before as %s", raw, encoded(t, again.Caller), encoded(t, d.Caller))
 		}
 	}
+}
+
+// What an agent is not to be told never leaves this package; the greeting still says the name.
+func TestOnlyWhatMayBeToldIsTold(t *testing.T) {
+	t.Parallel()
+	has := map[org.Detail][]string{
+		org.DetailName: {`"name":"Alex Chen"`}, org.DetailEmail: {"alex@acme.io"}, org.DetailTags: {"vip"}, org.DetailNotes: {"morning", "Wants a quote"},
+		org.DetailCampaign: {"Spring sale", "June"}, org.DetailHistory: {"pricing"},
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		call := callFrom(alexNumber)
+		call.Agent.Tell = nil
+		for _, d := range org.Details() {
+			if rapid.Bool().Draw(rt, string(d)) {
+				call.Agent.Tell = append(call.Agent.Tell, d)
+			}
+		}
+		d := decide(t, book{alexNumber: alex()}, call)
+		if d.Greeting != "Hello Alex Chen, how can I help?" || !d.Caller.GreetedByName || !d.Caller.Known || !strings.Contains(d.Trace.Why, "Alex Chen") {
+			rt.Errorf("told %v, the caller is greeted %q: %s", call.Agent.Tell, d.Greeting, d.Trace.Why)
+		}
+		told := []string{}
+		packet, err := json.Marshal(d.Caller)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		text := string(packet) + d.Caller.Context()
+		for _, detail := range org.Details() {
+			allowed := call.Agent.Tells(detail)
+			if allowed {
+				told = append(told, string(detail))
+			}
+			for i, value := range has[detail] {
+				// A campaign's notes are told where both notes and campaigns are.
+				want := allowed && (detail != org.DetailNotes || i == 0 || call.Agent.Tells(org.DetailCampaign))
+				if got := strings.Contains(text, value); got != want {
+					rt.Errorf("told %v: %q in what the agent gets: %t\n%s", call.Agent.Tell, value, got, text)
+				}
+			}
+		}
+		if diff := cmp.Diff(told, d.Trace.Told); diff != "" {
+			rt.Errorf("the trace (-told +says):\n%s", diff)
+		}
+	})
 }

@@ -108,8 +108,9 @@ func settle(call Call, v verdict, record *Record) *Decision {
 	d.greet(call, d.Caller.Name)
 	d.Trace.Known, d.Trace.Source, d.Trace.ContactID = d.Caller.Known, d.Caller.Source, d.ContactID
 	d.Trace.GreetedByName = d.Caller.GreetedByName
+	d.Trace.Why = d.Trace.Rule.sentence(d, call) // for people, who may know the name
+	d.Caller.withhold(call.Agent)
 	d.Trace.Told = d.Caller.told()
-	d.Trace.Why = d.Trace.Rule.sentence(d, call)
 	return d
 }
 

@@ -63,7 +63,7 @@ func jamie() *recognize.Record {
 
 // callFrom is a call of the given caller, with a greeting that has a place for the name.
 func callFrom(raw string) recognize.Call {
-	return recognize.Call{SID: "CA1", Org: &org.Org{ID: "org-1", Country: "US"}, Agent: &org.Agent{ID: "agent-1", Greeting: "Hello {{NAME}}, how can I help?"},
+	return recognize.Call{SID: "CA1", Org: &org.Org{ID: "org-1", Country: "US"}, Agent: &org.Agent{ID: "agent-1", Greeting: "Hello {{NAME}}, how can I help?", Tell: org.Details()},
 		Party: phone.Classify(raw), At: when(0)}
 }
 

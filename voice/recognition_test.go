@@ -257,3 +257,30 @@ func TestCampaignPersonIsRecognised(t *testing.T) {
 	}
 	s.shut(1000, "")
 }
+
+// What an agent is not to be told does not reach its runtime; the caller is greeted by name all the same.
+func TestOnlyWhatMayBeToldReachesTheRuntime(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, parts{})
+	e.exec(`UPDATE voice_agents SET tell = '{tags}'`)
+	check(t, e.lines.Load(t.Context()))
+	answer := e.post("/twilio/voice", inbound(callSID("private"), jane)).body
+	if !strings.Contains(answer, "Jane") {
+		t.Errorf("Jane is not greeted: %s", answer)
+	}
+	s := e.open(callSID("private"), jane, readConnect(t, answer).Token)
+	setup, _ := e.session(1).Setup()
+	for _, leak := range []string{"Jane", "acme.io", "morning"} {
+		if strings.Contains(string(setup.Raw), leak) {
+			t.Errorf("%q reaches the runtime: %s", leak, setup.Raw)
+		}
+	}
+	if c := setup.Caller; !c.Known || !c.GreetedByName || len(c.Tags) != 1 {
+		t.Errorf("the runtime is told %+v", c)
+	}
+	d := e.Calls.Decided(t.Context(), e.org.ID, callSID("private"))
+	if diff := cmp.Diff([]string{"tags"}, d.Trace.Told); diff != "" {
+		t.Errorf("the trace (-want +got):\n%s", diff)
+	}
+	s.shut(1000, "")
+}

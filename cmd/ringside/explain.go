@@ -118,7 +118,7 @@ func (c *explainCommand) agent(ctx context.Context, db *database, lines *org.Swi
 		return nil, err
 	}
 	if len(agents) == 0 {
-		return &org.Agent{Greeting: "Hello {{NAME}}!"}, nil
+		return &org.Agent{Greeting: "Hello {{NAME}}!", Tell: org.Details()}, nil
 	}
 	return &agents[0], nil
 }
