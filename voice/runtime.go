@@ -21,12 +21,7 @@ const dialTries = 5
 // just being replaced answers the second time. The runtime knows us by the agent's secret, since it
 // cannot check Twilio's signature on this hop.
 func (s *Service) dialRuntime(ctx context.Context, a *org.Agent, callSID string) (*websocket.Conn, error) {
-	dialer := websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: s.timing.Dial,
-		ReadBufferSize: readBuffer, WriteBufferSize: writeBuffer, WriteBufferPool: &writeBuffers}
-	header := http.Header{"X-Ringside-Call-Sid": {callSID}}
-	if a.RuntimeSecret != "" {
-		header.Set("Authorization", "Bearer "+a.RuntimeSecret)
-	}
+	dialer, header := runtimeDialer(&s.timing), runtimeHeader(a, callSID)
 	var err error
 	for try := range dialTries {
 		if try > 0 {
@@ -46,6 +41,21 @@ func (s *Service) dialRuntime(ctx context.Context, a *org.Agent, callSID string)
 		}
 	}
 	return nil, fmt.Errorf("connect to the agent runtime: %w", err)
+}
+
+// runtimeDialer opens connections to runtimes.
+func runtimeDialer(t *timing) *websocket.Dialer {
+	return &websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: t.Dial,
+		ReadBufferSize: readBuffer, WriteBufferSize: writeBuffer, WriteBufferPool: &writeBuffers}
+}
+
+// runtimeHeader is what a runtime's handshake has besides what WebSocket asks for.
+func runtimeHeader(a *org.Agent, callSID string) http.Header {
+	header := http.Header{"X-Ringside-Call-Sid": {callSID}}
+	if a.RuntimeSecret != "" {
+		header.Set("Authorization", "Bearer "+a.RuntimeSecret)
+	}
+	return header
 }
 
 // redactedURL is an address fit for the log: without password and query.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"ringside/internal/org"
@@ -9,11 +10,13 @@ import (
 	"ringside/internal/problem"
 	"ringside/internal/twilio"
 	"ringside/recognize"
+	"ringside/voice"
 )
 
 type agentCommands struct {
 	Create agentCreate `cmd:"" help:"Create a voice agent."`
 	List   agentList   `cmd:"" help:"List an organisation's voice agents."`
+	Test   agentTest   `cmd:"" help:"Connect to a voice agent's program as a call would, and say what was found."`
 }
 
 type agentCreate struct {
@@ -29,6 +32,7 @@ type agentCreate struct {
 	FallbackNumber    string            `help:"Dialled when your agent program cannot be reached or hands over." placeholder:"+12125550123"`
 	Apology           string            `help:"Said before hanging up when your agent program cannot be reached and there is no fallback number."`
 	NoTranscript      bool              `help:"Do not keep what is said."`
+	Tell              []string          `help:"What the agent may be told of a caller: name, email, tags, notes, campaign, history; default: all of it." placeholder:"DETAIL,…"`
 	Set               map[string]string `help:"A ConversationRelay attribute, such as voice=… or dtmfDetection=true; may be repeated." placeholder:"NAME=VALUE" mapsep:"none"`
 	jsonFlag
 }
@@ -36,6 +40,9 @@ type agentCreate struct {
 func (c *agentCreate) Run(a *app) error {
 	agent := org.Agent{Name: c.Name, Greeting: c.Greeting, UnknownGreeting: c.UnknownGreeting, RuntimeURL: c.RuntimeURL, Transport: c.Transport,
 		Language: c.Language, MinAttestation: c.MinAttestation, Apology: c.Apology, KeepTranscript: !c.NoTranscript, RelaySettings: c.Set}
+	for _, detail := range c.Tell {
+		agent.Tell = append(agent.Tell, org.Detail(detail))
+	}
 	for _, greeting := range []struct{ field, text string }{{"greeting", c.Greeting}, {"unknown_greeting", c.UnknownGreeting}} {
 		if _, err := recognize.ParseGreeting(greeting.text); err != nil {
 			return problem.Invalid(greeting.field, "%s", err)
@@ -67,6 +74,10 @@ func (c *agentCreate) Run(a *app) error {
 		if err != nil {
 			return err
 		}
+		ofGreeting, ofUnknown := recognize.CheckGreetings(created.Greeting, created.UnknownGreeting)
+		for _, advice := range append(ofGreeting, ofUnknown...) {
+			fmt.Fprintln(a.err, advice.Text)
+		}
 		return c.print(a, created, "Created the voice agent %s: %s\nNext: `ringside number add +1… --org %s --agent %s --account-sid AC… --auth-token-file FILE`",
 			created.Name, created.ID, o.ID, created.ID)
 	})
@@ -96,4 +107,64 @@ func (c *agentList) Run(a *app) error {
 		}
 		return nil
 	})
+}
+
+type agentTest struct {
+	ID string `arg:"" help:"The voice agent's id, as agent list shows it."`
+	orgFlag
+	jsonFlag
+}
+
+// probeReport is the command's JSON.
+type probeReport struct {
+	OK    bool        `json:"ok"`
+	Text  string      `json:"text"`
+	Steps []probeStep `json:"steps"`
+}
+
+type probeStep struct {
+	Name   string `json:"name"`
+	Micros int64  `json:"micros"`
+	Failed string `json:"failed,omitempty"`
+}
+
+func (c *agentTest) Run(a *app) error {
+	return a.withDatabase(func(ctx context.Context, db *database) error {
+		store := org.NewStore(db.Pool)
+		o, err := c.find(ctx, store)
+		if err != nil {
+			return err
+		}
+		agent, err := store.Agent(ctx, o.ID, c.ID)
+		if err != nil {
+			return err
+		}
+		return c.report(a, voice.ProbeRuntime(ctx, &agent))
+	})
+}
+
+// report prints what was found; what went wrong ends the command with an error.
+func (c *agentTest) report(a *app, p voice.Probe) error {
+	report := probeReport{OK: p.OK, Text: p.Text, Steps: []probeStep{}}
+	for _, step := range p.Steps {
+		report.Steps = append(report.Steps, probeStep{step.Name, step.Took.Microseconds(), step.Failed})
+	}
+	if c.JSON {
+		if err := printJSON(a, report); err != nil || p.OK {
+			return err
+		}
+		return errors.New("the agent program cannot be used as it is")
+	}
+	for _, step := range p.Steps {
+		state := "ok"
+		if step.Failed != "" {
+			state = "failed"
+		}
+		fmt.Fprintf(a.out, "  %-18s %-6s %7.1f ms\n", step.Name, state, float64(step.Took.Microseconds())/1000)
+	}
+	if !p.OK {
+		return problem.New(problem.CodeUnavailable, "%s", p.Text)
+	}
+	_, err := fmt.Fprintln(a.out, p.Text)
+	return err
 }

@@ -14,6 +14,7 @@ import (
 
 	"ringside/internal/postgres/pgtest"
 	"ringside/internal/problem"
+	"ringside/internal/simulate"
 )
 
 // leaves returns every command, as the words that name it.
@@ -46,7 +47,7 @@ func TestHelpOfEveryCommand(t *testing.T) {
 			}
 		})
 	}
-	want := []string{"serve", "demo", "simulate call", "explain", "migrate", "org create", "org list", "org limit", "agent create", "agent list",
+	want := []string{"serve", "demo", "simulate call", "explain", "migrate", "org create", "org list", "org limit", "agent create", "agent list", "agent test",
 		"number add", "key create", "key list", "key rotate", "key revoke",
 		"member invite", "member list", "member role", "member link", "member remove", "contact add", "import", "campaign add-person", "config print", "healthcheck"}
 	if diff := cmp.Diff(want, names); diff != "" {
@@ -82,7 +83,7 @@ func TestVersionAndHelpOfTheProgram(t *testing.T) {
 func TestContractedCommandLines(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
-		"serve", "demo", "demo --once", "migrate", "config print", "healthcheck", "explain +14155551200 --json",
+		"serve", "demo", "demo --once", "migrate", "config print", "healthcheck", "explain +14155551200 --json", "agent test ID --org ID --json",
 		"org create --name N --country US --contact-limit 500 --json",
 		"agent create --org ID --name N --greeting G --transport conversationrelay --runtime-url ws://localhost:9000/agent --language en-US --min-attestation A --json",
 		"number add +12125550199 --org ID --agent ID --account-sid AC1 --auth-token-file F --json",
@@ -278,6 +279,47 @@ func TestSetUpForPeople(t *testing.T) {
 	says("Keep it now: it is not shown again.", "key", "create", "--name", "dashboard")
 	says("Added Alex Chen, +1 415-555-1200: ", "contact", "add", "--name", "Alex Chen", "--phone", "415 555 1200")
 	says("Recorded Maria Gomez, "+maria+", called by Spring offer: ", "campaign", "add-person", "--campaign", "Spring offer", "--name", "Maria Gomez", "--phone", maria)
+}
+
+// What should be looked at in a greeting is said, and the agent made all the same.
+func TestAgentCreateAdvises(t *testing.T) {
+	t.Parallel()
+	settings := []string{"DATABASE_URL=" + pgtest.URL(t)}
+	id(t, settings, "org", "create", "--name", "Acme", "--country", "US")
+	status, out, errs := command(t, settings, "agent", "create", "--name", "Reception", "--greeting", "Hello, is this {{NAME}}?", "--runtime-url", "ws://localhost:9000/", "--tell", "name,tags", "--json")
+	if status != 0 || !strings.Contains(out, `"tell":["name","tags"]`) || !strings.Contains(errs, "“Hello, is this?”") {
+		t.Errorf("ended with %d: %q %q", status, out, errs)
+	}
+	if status, _, errs := command(t, settings, "agent", "create", "--name", "N", "--greeting", "G", "--runtime-url", "ws://h/", "--tell", "password"); status != exitFailed || !strings.Contains(errs, `tell: "password" is nothing that an agent is told`) {
+		t.Errorf("ended with %d: %q", status, errs)
+	}
+}
+
+func TestAgentTest(t *testing.T) {
+	t.Parallel()
+	settings := []string{"DATABASE_URL=" + pgtest.URL(t)}
+	id(t, settings, "org", "create", "--name", "Acme", "--country", "US")
+	runtime, err := simulate.StartRuntime(simulate.RuntimeOptions{Secret: "s3cret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer runtime.Close()
+	with := func(more ...string) string {
+		return id(t, settings, append([]string{"agent", "create", "--name", "N", "--greeting", greeting, "--runtime-url", runtime.URL()}, more...)...)
+	}
+	good, bad := with("--runtime-secret-file", file(t, "s3cret")), with()
+	if status, out, errs := command(t, settings, "agent", "test", good); status != 0 || !strings.Contains(out, "Calls can be connected to it.") || !strings.Contains(out, "Answer to a ping") {
+		t.Errorf("ended with %d: %q %q", status, out, errs)
+	}
+	if status, out, errs := command(t, settings, "agent", "test", bad); status != exitFailed || !strings.Contains(out, "failed") || !strings.Contains(errs, "It probably expects a secret") {
+		t.Errorf("without the secret: %d: %q %q", status, out, errs)
+	}
+	if status, out, _ := command(t, settings, "agent", "test", bad, "--json"); status != exitFailed || !strings.Contains(out, `{"ok":false,"text":"The program refuses`) {
+		t.Errorf("as JSON: %d: %q", status, out)
+	}
+	if status, _, errs := command(t, settings, "agent", "test", "reception"); status != exitFailed || !strings.Contains(errs, "no voice agent reception") {
+		t.Errorf("one that is not there: %d: %q", status, errs)
+	}
 }
 
 func TestKeyRotate(t *testing.T) {
