@@ -185,7 +185,7 @@ func (s *sidecar) upkeep(ctx context.Context) {
 	due := time.NewTicker(upkeepEvery)
 	defer due.Stop()
 	for {
-		for _, keep := range []func(context.Context) error{s.book.Upkeep, s.members.Upkeep, s.audit.Upkeep} {
+		for _, keep := range []func(context.Context) error{s.book.Upkeep, s.members.Upkeep, s.audit.Upkeep, s.expire} {
 			if err := keep(ctx); err != nil && ctx.Err() == nil {
 				s.log.Warn("what is no longer needed stays for another hour", "error", err)
 			}
@@ -197,6 +197,9 @@ func (s *sidecar) upkeep(ctx context.Context) {
 		}
 	}
 }
+
+// expire removes what organisations do not keep any longer.
+func (s *sidecar) expire(ctx context.Context) error { return ledger.Upkeep(ctx, s.db.Pool) }
 
 // forgetErased forgets what was decided about callers who were erased while nothing was heard.
 func (s *sidecar) forgetErased(ctx context.Context, calls *cache.Calls) {

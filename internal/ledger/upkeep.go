@@ -1,0 +1,53 @@
+package ledger
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// upkeepStep is how many rows go at once, so that nobody waits long for them.
+const upkeepStep = 500
+
+// expireSQL removes what organisations keep for a while only (orgs.transcript_days, interaction_days),
+// at most $1 rows at a time. A call or message takes with it what was said, captured and applied; a trigger announces
+// to whose history it belonged, so that no cache tells of it any more (rule 17).
+var expireSQL = []struct{ what, sql string }{
+	{"old transcripts", `
+		DELETE FROM transcripts WHERE (org_id, sid, session_id) IN (
+			SELECT t.org_id, t.sid, t.session_id FROM orgs o JOIN transcripts t ON t.org_id = o.id AND t.created_at < now() - make_interval(days => o.transcript_days)
+			WHERE o.transcript_days IS NOT NULL LIMIT $1)`},
+	{"old calls and messages", `
+		WITH gone AS (
+			DELETE FROM interactions WHERE id IN (
+				SELECT i.id FROM orgs o JOIN interactions i ON i.org_id = o.id
+					AND i.started_at < now() - make_interval(days => o.interaction_days) AND coalesce(i.ended_at, i.started_at) < now() - make_interval(days => o.interaction_days)
+				WHERE o.interaction_days IS NOT NULL LIMIT $1)
+			RETURNING org_id, sid
+		), said AS (
+			DELETE FROM transcripts t USING gone WHERE t.org_id = gone.org_id AND t.sid = gone.sid
+		), captured AS (
+			DELETE FROM captures c USING gone WHERE c.org_id = gone.org_id AND c.sid = gone.sid
+		), applied AS (
+			DELETE FROM interaction_events e USING gone WHERE e.org_id = gone.org_id AND e.sid = gone.sid
+		)
+		SELECT FROM gone`},
+}
+
+// Upkeep removes transcripts, calls and messages that are past the time for which their organisation
+// keeps them. Several processes may do so at the same time.
+func Upkeep(ctx context.Context, pool *pgxpool.Pool) error {
+	for _, job := range expireSQL {
+		for {
+			tag, err := pool.Exec(ctx, job.sql, upkeepStep)
+			if err != nil {
+				return fmt.Errorf("remove %s: %w", job.what, err)
+			}
+			if tag.RowsAffected() == 0 {
+				break
+			}
+		}
+	}
+	return nil
+}
