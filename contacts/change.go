@@ -35,6 +35,8 @@ type Change struct {
 	Email *string
 	Tags  *[]string
 	Notes *string
+	// Blocked and GreetByName are as in [Contact].
+	Blocked, GreetByName *bool
 	// Seen is when the contact was last changed as far as whoever changes it knows (UpdatedAt); nil
 	// does not care. If somebody else changed it since, nothing is changed: a conflict problem.
 	Seen *time.Time
@@ -76,11 +78,12 @@ func (b *Book) Change(ctx context.Context, o org.Org, contactID string, change C
 				name = CASE WHEN $9 THEN $5 ELSE name END, name_source = CASE WHEN $9 THEN 'person' ELSE name_source END, name_at = CASE WHEN $9 THEN now() ELSE name_at END,
 				email = CASE WHEN $10 THEN nullif($6, '') ELSE email END, email_source = CASE WHEN $10 THEN 'person' ELSE email_source END, email_at = CASE WHEN $10 THEN now() ELSE email_at END,
 				tags = CASE WHEN $11 THEN $7 ELSE tags END, tags_source = CASE WHEN $11 THEN 'person' ELSE tags_source END, tags_at = CASE WHEN $11 THEN now() ELSE tags_at END,
-				notes = CASE WHEN $12 THEN $8 ELSE notes END, notes_source = CASE WHEN $12 THEN 'person' ELSE notes_source END, notes_at = CASE WHEN $12 THEN now() ELSE notes_at END
+				notes = CASE WHEN $12 THEN $8 ELSE notes END, notes_source = CASE WHEN $12 THEN 'person' ELSE notes_source END, notes_at = CASE WHEN $12 THEN now() ELSE notes_at END,
+				blocked_at = CASE WHEN $14::boolean IS NULL THEN blocked_at WHEN $14 THEN coalesce(blocked_at, now()) END, greet_by_name = coalesce($15, greet_by_name)
 			WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND phone || other_phones = $3 AND ($13::timestamptz IS NULL OR updated_at = $13)
 			RETURNING `+contactColumns,
 			o.ID, contactID, held.numbers(), wanted.Phone, wanted.Name, wanted.Email, wanted.Tags, wanted.Notes,
-			change.Name != nil, change.Email != nil, change.Tags != nil, change.Notes != nil, change.Seen))
+			change.Name != nil, change.Email != nil, change.Tags != nil, change.Notes != nil, change.Seen, change.Blocked, change.GreetByName))
 		if errors.Is(err, pgx.ErrNoRows) { // the fence was for a number that it no longer has, or it is not as it was seen
 			return movedOn(contactID)
 		}
@@ -185,13 +188,13 @@ func (b *Book) Restore(ctx context.Context, id org.ID, contactID string) (Contac
 
 // contactColumns are what [readContact] reads, in its order.
 const contactColumns = `id::text, name, phone, other_phones, coalesce(email, ''), tags, notes, source, last_contacted_at, created_at, updated_at, archived_at,
-	merged_into::text, coalesce(phone_source, source), coalesce(phone_at, created_at), name_source, name_at, email_source, email_at, tags_source, tags_at, notes_source, notes_at`
+	merged_into::text, blocked_at IS NOT NULL, greet_by_name, coalesce(phone_source, source), coalesce(phone_at, created_at), name_source, name_at, email_source, email_at, tags_source, tags_at, notes_source, notes_at`
 
 // readContact reads a row of contactColumns.
 func readContact(row pgx.Row) (Contact, error) {
 	var c Contact
 	f := make([]Origin, len(originFields))
-	err := row.Scan(&c.ID, &c.Name, &c.Phone, &c.OtherPhones, &c.Email, &c.Tags, &c.Notes, &c.Source, &c.LastContactedAt, &c.CreatedAt, &c.UpdatedAt, &c.ArchivedAt, &c.MergedInto,
+	err := row.Scan(&c.ID, &c.Name, &c.Phone, &c.OtherPhones, &c.Email, &c.Tags, &c.Notes, &c.Source, &c.LastContactedAt, &c.CreatedAt, &c.UpdatedAt, &c.ArchivedAt, &c.MergedInto, &c.Blocked, &c.GreetByName,
 		&f[0].Source, &f[0].At, &f[1].Source, &f[1].At, &f[2].Source, &f[2].At, &f[3].Source, &f[3].At, &f[4].Source, &f[4].At)
 	if err != nil {
 		return Contact{}, err

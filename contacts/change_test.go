@@ -3,10 +3,12 @@ package contacts_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"ringside/contacts"
+	"ringside/internal/ledger"
 	"ringside/internal/org"
 	"ringside/internal/problem"
 )
@@ -156,5 +158,54 @@ func TestUsage(t *testing.T) {
 	other := newOrg(t, s.pool, nil)
 	if u, err := s.Usage(t.Context(), org.ID(other.ID)); err != nil || u.Used != 0 {
 		t.Errorf("of another organisation %+v, %v", u, err)
+	}
+}
+
+// A block, and the wish not to be greeted by name, are kept until a person takes them away: no import,
+// capture or call does, and who is merged takes them along.
+func TestTreatmentStays(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	c := s.mustAdd(t, contacts.Draft{Name: "Alex Chen", Phone: "+14155551200"})
+	yes, no := true, false
+	c, err := s.Change(t.Context(), s.org, c.ID, contacts.Change{Blocked: &yes, GreetByName: &no})
+	if err != nil || !c.Blocked || c.GreetByName {
+		t.Fatalf("changed to %+v: %v", c, err)
+	}
+	if _, err := s.Import(t.Context(), s.org, contacts.ImportFile{Content: strings.NewReader("name,phone\nAlex,+14155551200\n")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Capture(t.Context(), contacts.Capture{Org: s.org, CallSID: "CA1", Phone: "+14155551200", Email: "alex@acme.io", At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+	name := "Alexandra Chen"
+	if _, err := s.Change(t.Context(), s.org, c.ID, contacts.Change{Name: &name}); err != nil {
+		t.Fatal(err)
+	}
+	other := s.mustAdd(t, contacts.Draft{Name: "A. Chen", Phone: "+14155551201"})
+	m, err := s.Merge(t.Context(), s.org.ID, ledger.Past{}, other.ID, c.ID)
+	if err != nil || !m.Contact.Blocked || m.Contact.GreetByName {
+		t.Errorf("merged into %+v: %v", m.Contact, err)
+	}
+	kept, err := s.Change(t.Context(), s.org, m.Contact.ID, contacts.Change{Blocked: &no, GreetByName: &yes})
+	if err != nil || kept.Blocked || !kept.GreetByName {
+		t.Errorf("freed: %+v: %v", kept, err)
+	}
+}
+
+// Whoever changes what they have seen does not overwrite what somebody else has changed since.
+func TestChangeOfWhatWasSeen(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	c := s.mustAdd(t, contacts.Draft{Name: "Alex Chen", Phone: "+14155551200"})
+	one, two := "one", "two"
+	changed, err := s.Change(t.Context(), s.org, c.ID, contacts.Change{Notes: &one, Seen: &c.UpdatedAt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Change(t.Context(), s.org, c.ID, contacts.Change{Notes: &two, Seen: &c.UpdatedAt})
+	refused(t, err, problem.CodeConflict)
+	if _, err := s.Change(t.Context(), s.org, c.ID, contacts.Change{Notes: &two, Seen: &changed.UpdatedAt}); err != nil {
+		t.Error(err)
 	}
 }

@@ -49,16 +49,20 @@ type Contact struct {
 	Name  string       `json:"name"`
 	Phone phone.Number `json:"phone"`
 	// OtherPhones are those of contacts that were merged into this one: calls from them are this person's.
-	OtherPhones     []phone.Number `json:"other_phones"`
-	Email           string         `json:"email"` // "" if none is known
-	Tags            []string       `json:"tags"`
-	Notes           string         `json:"notes"`
-	Source          Source         `json:"source"` // what made the contact
-	LastContactedAt *time.Time     `json:"last_contacted_at"`
-	CreatedAt       time.Time      `json:"created_at"`
-	UpdatedAt       time.Time      `json:"updated_at"`
-	ArchivedAt      *time.Time     `json:"archived_at"` // nil: active
-	MergedInto      *string        `json:"merged_into"` // the contact that this one became a part of; nil: none
+	OtherPhones []phone.Number `json:"other_phones"`
+	Email       string         `json:"email"` // "" if none is known
+	Tags        []string       `json:"tags"`
+	Notes       string         `json:"notes"`
+	// Blocked: calls from them are rejected. GreetByName is false for whoever does not want to be
+	// greeted by name. Only a person changes either.
+	Blocked         bool       `json:"blocked"`
+	GreetByName     bool       `json:"greet_by_name"`
+	Source          Source     `json:"source"` // what made the contact
+	LastContactedAt *time.Time `json:"last_contacted_at"`
+	CreatedAt       time.Time  `json:"created_at"`
+	UpdatedAt       time.Time  `json:"updated_at"`
+	ArchivedAt      *time.Time `json:"archived_at"` // nil: active
+	MergedInto      *string    `json:"merged_into"` // the contact that this one became a part of; nil: none
 	// Origins tells of phone, name, email, tags and notes where the value came from, and when (rule 3).
 	Origins map[string]Origin `json:"origins"`
 }

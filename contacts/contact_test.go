@@ -38,7 +38,7 @@ func TestAddReturnsTheContactAsItIsStored(t *testing.T) {
 	said := contacts.Origin{Source: contacts.SourcePerson, At: got.CreatedAt}
 	want := contacts.Contact{ID: got.ID, Name: "Alex Chen", Phone: "+14155551200", OtherPhones: []phone.Number{}, Email: "alex@acme.io",
 		Tags: []string{"vip", "re turning guest"}, Notes: "Prefers mornings\nand tea", Source: contacts.SourcePerson,
-		CreatedAt: got.CreatedAt, UpdatedAt: got.CreatedAt,
+		CreatedAt: got.CreatedAt, UpdatedAt: got.CreatedAt, GreetByName: true,
 		Origins: map[string]contacts.Origin{"phone": said, "name": said, "email": said, "tags": said, "notes": said}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Add (-want +got):\n%s", diff)

@@ -164,6 +164,7 @@ func (c Contact) with(other Contact) (Contact, error) {
 			sum.Origins["notes"] = other.Origins["notes"]
 		}
 	}
+	sum.Blocked, sum.GreetByName = c.Blocked || other.Blocked, c.GreetByName && other.GreetByName
 	for _, n := range other.numbers() {
 		if !slices.Contains(sum.numbers(), n) {
 			sum.OtherPhones = append(slices.Clone(sum.OtherPhones), n)
@@ -202,8 +203,9 @@ func writeMerged(ctx context.Context, tx pgx.Tx, held, c Contact) (Contact, erro
 	tags, notes := origin("tags", !slices.Equal(c.Tags, held.Tags)), origin("notes", c.Notes != held.Notes)
 	return readContact(tx.QueryRow(ctx, `
 		UPDATE contacts SET other_phones = $2, last_contacted_at = $3, name = $4, name_source = $5, name_at = $6, email = nullif($7, ''), email_source = $8, email_at = $9,
-			tags = $10, tags_source = $11, tags_at = $12, notes = $13, notes_source = $14, notes_at = $15, phone = $16
+			tags = $10, tags_source = $11, tags_at = $12, notes = $13, notes_source = $14, notes_at = $15, phone = $16,
+			blocked_at = CASE WHEN $17 THEN coalesce(blocked_at, now()) END, greet_by_name = $18
 		WHERE id = $1::text::uuid RETURNING `+contactColumns,
 		held.ID, c.OtherPhones, c.LastContactedAt, c.Name, name.Source, name.At, c.Email, email.Source, email.At,
-		c.Tags, tags.Source, tags.At, c.Notes, notes.Source, notes.At, c.Phone))
+		c.Tags, tags.Source, tags.At, c.Notes, notes.Source, notes.At, c.Phone, c.Blocked, c.GreetByName))
 }

@@ -32,7 +32,7 @@ SELECT asked.nth, found.contact, found.campaign, found.history
 FROM unnest((SELECT $1::text[]::uuid[]), (SELECT $2::text[])) WITH ORDINALITY AS asked (org_id, phone, nth)
 CROSS JOIN LATERAL (
 	WITH contact AS (
-		SELECT id, name, email, tags, notes FROM contacts WHERE id = ` + contacts.HolderSQL("asked.org_id", "asked.phone") + `
+		SELECT id, name, email, tags, notes, blocked_at, greet_by_name FROM contacts WHERE id = ` + contacts.HolderSQL("asked.org_id", "asked.phone") + `
 	), history AS (
 		SELECT * FROM (
 			SELECT i.sid, i.started_at, i.ended_at, i.kind, i.direction, i.duration_s, i.summary, i.details
@@ -51,7 +51,7 @@ CROSS JOIN LATERAL (
 		) nobodys
 	)
 	SELECT
-		(SELECT json_build_object('id', id, 'name', name, 'email', coalesce(email, ''), 'tags', tags, 'notes', notes) FROM contact) AS contact,
+		(SELECT json_build_object('id', id, 'name', name, 'email', coalesce(email, ''), 'tags', tags, 'notes', notes, 'blocked', blocked_at IS NOT NULL, 'unnamed', NOT greet_by_name) FROM contact) AS contact,
 		(SELECT json_build_object('campaign', c.name, 'name', p.name, 'notes', p.notes, 'result', p.result, 'called_at', p.called_at)
 			FROM campaign_people p JOIN campaigns c ON c.id = p.campaign_id
 			WHERE p.org_id = asked.org_id AND p.phone = asked.phone AND p.called_at IS NOT NULL ORDER BY p.called_at DESC LIMIT 1) AS campaign,

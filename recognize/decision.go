@@ -36,6 +36,8 @@ type Decision struct {
 	// Trusted is false if the caller's number failed verification or lies below the agent's
 	// threshold: nothing of this call goes into somebody's history or over their details.
 	Trusted bool `json:"trusted"`
+	// Blocked: the caller is a contact whose calls are rejected.
+	Blocked bool `json:"blocked,omitempty"`
 	// OutOfTime: the look-up had not ended when the answer had to go out. See [Recognizer.Late].
 	OutOfTime bool  `json:"out_of_time,omitempty"`
 	Trace     Trace `json:"trace"`

@@ -387,3 +387,36 @@ func TestOnlyWhatMayBeToldIsTold(t *testing.T) {
 		}
 	})
 }
+
+// Whoever does not want to be greeted by name is told of to the agent all the same.
+func TestAContactWhoIsNotToBeGreetedByName(t *testing.T) {
+	t.Parallel()
+	record := alex()
+	record.Contact.Unnamed = true
+	d := decide(t, book{alexNumber: record}, callFrom(alexNumber))
+	if d.Greeting != "Hello, how can I help?" || d.Caller.GreetedByName || d.Caller.Name != "Alex Chen" || d.Trace.Rule != recognize.RuleNotByName ||
+		!strings.Contains(d.Trace.Why, "not to be greeted by name") {
+		t.Errorf("decided %+v", d)
+	}
+	record.Contact.Name = "Unknown"
+	record.Campaign = nil
+	if d := decide(t, book{alexNumber: record}, callFrom(alexNumber)); d.Trace.Rule != recognize.RuleNoRealName {
+		t.Errorf("of somebody without a name the rule is %s", d.Trace.Rule)
+	}
+}
+
+func TestABlockedContact(t *testing.T) {
+	t.Parallel()
+	record := alex()
+	record.Contact.Blocked = true
+	d := decide(t, book{alexNumber: record}, callFrom(alexNumber))
+	if !d.Blocked || d.Caller.Known || d.ContactID != "c1" || d.Trace.Rule != recognize.RuleBlocked || len(d.Trace.Told) != 0 || encoded(t, d.Caller) != unknownJSON {
+		t.Errorf("decided %+v", d)
+	}
+	// A number that failed verification may be anybody's.
+	call := callFrom(alexNumber)
+	call.Attestation = "TN-Validation-Failed-A"
+	if d := decide(t, book{alexNumber: record}, call); d.Blocked {
+		t.Error("whoever forges the number of a blocked contact is blocked")
+	}
+}

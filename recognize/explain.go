@@ -59,6 +59,13 @@ func Explain(t *Trace, agentID string, near []contacts.NearMiss, now *contacts.C
 	case RuleNoRealName:
 		e.Because = fmt.Sprintf("The caller's number %s is in your contacts, but without a real name.", number)
 		remedy(EditContact, t.ContactID, "Give the contact a name.")
+	case RuleNotByName:
+		e.Because = fmt.Sprintf("The caller's number %s is in your contacts, and they are not to be greeted by name.", number)
+		remedy(EditContact, t.ContactID, "Allow it on the contact's page, if they do not mind any more.")
+	case RuleBlocked:
+		e.Headline = "Rejected"
+		e.Because = fmt.Sprintf("The caller's number %s is that of a contact who is blocked: the call was not answered, and cost nothing.", number)
+		remedy(EditContact, t.ContactID, "Take the block away on the contact's page.")
 	case RuleNoPlaceForName:
 		e.Because = "The caller was recognised, but the greeting has no place for a name."
 		remedy(EditAgent, agentID, "Put {{NAME}} into the greeting.")

@@ -30,6 +30,9 @@ type Contact struct {
 	Email string   `json:"email,omitempty"`
 	Tags  []string `json:"tags,omitempty"`
 	Notes string   `json:"notes,omitempty"`
+	// Blocked callers are rejected; Unnamed ones have asked not to be greeted by name.
+	Blocked bool `json:"blocked,omitempty"`
+	Unnamed bool `json:"unnamed,omitempty"`
 }
 
 // Campaign is the last campaign that called the number.

@@ -16,6 +16,8 @@ const (
 	RuleContactName       Rule = "contact_name"
 	RuleCampaignName      Rule = "campaign_name"
 	RuleNoRealName        Rule = "no_real_name"
+	RuleNotByName         Rule = "not_by_name" // the contact does not want to be
+	RuleBlocked           Rule = "blocked"
 	RuleNoPlaceForName    Rule = "greeting_without_name"
 	RuleUnknownNumber     Rule = "unknown_number"
 	RuleNotANumber        Rule = "not_a_persons_number"
@@ -98,6 +100,8 @@ func settle(call Call, v verdict, record *Record) *Decision {
 	case v.rule != "":
 	case !record.Known():
 		d.Trace.Rule = RuleUnknownNumber
+	case record.Contact != nil && record.Contact.Blocked:
+		d.Trace.Rule, d.Blocked, d.ContactID = RuleBlocked, true, record.Contact.ID
 	default:
 		d.Caller = describe(record, call)
 		d.Caller.Name, d.Trace.Rule = nameOf(record)
@@ -105,7 +109,11 @@ func settle(call Call, v verdict, record *Record) *Decision {
 			d.ContactID = record.Contact.ID
 		}
 	}
-	d.greet(call, d.Caller.Name)
+	said := d.Caller.Name
+	if said != "" && record.Contact != nil && record.Contact.Unnamed {
+		said, d.Trace.Rule = "", RuleNotByName
+	}
+	d.greet(call, said)
 	d.Trace.Known, d.Trace.Source, d.Trace.ContactID = d.Caller.Known, d.Caller.Source, d.ContactID
 	d.Trace.GreetedByName = d.Caller.GreetedByName
 	d.Trace.Why = d.Trace.Rule.sentence(d, call) // for people, who may know the name
@@ -159,6 +167,10 @@ func (r Rule) sentence(d *Decision, call Call) string {
 		return fmt.Sprintf("Greeted by name: the campaign %q called the number %s as %q.", d.Caller.Campaign.Name, string(d.Number), d.Caller.Name)
 	case RuleNoRealName:
 		return fmt.Sprintf("Not greeted by name: the number %s is in the address book, but without a real name.", string(d.Number))
+	case RuleNotByName:
+		return fmt.Sprintf("Not greeted by name: the number %s is that of the contact %q, who is not to be greeted by name.", string(d.Number), d.Caller.Name)
+	case RuleBlocked:
+		return fmt.Sprintf("Rejected: the number %s is that of a contact who is blocked.", string(d.Number))
 	case RuleNoPlaceForName:
 		return "Not greeted by name: the greeting has no {{NAME}}."
 	case RuleUnknownNumber:

@@ -37,6 +37,9 @@ func (s *Service) inbound(r *http.Request, req *request) reply {
 	call.Own = call.Party.Class == phone.ClassNumber && s.Lines.Owns(route.Org.ID, call.Party.Number)
 	d := s.Recognizer.Decide(r.Context(), call)
 	d.Answer = s.connect(route.Agent, sid, action{unverified: !d.Trusted}, d.Greeting)
+	if d.Blocked {
+		d.Answer = rejected()
+	}
 	held := s.Calls.Claim(r.Context(), d)
 	if len(held.Answer) == 0 { // rubbish in Redis is no answer (rule 18)
 		held = d
@@ -86,6 +89,13 @@ func (s *Service) connect(agent *org.Agent, callSID string, a action, greeting s
 		Attributes:      twilio.RelaySettings(agent.RelaySettings).Attributes(agent.Language),
 		Parameters:      []twilio.Parameter{{Name: tokenParameter, Value: s.token(agent.OrgID, callSID, a)}},
 	})
+	return d.Bytes()
+}
+
+// rejected refuses a call unanswered: nobody's time and no agent's is spent on it.
+func rejected() []byte {
+	var d twilio.Document
+	d.Reject("")
 	return d.Bytes()
 }
 

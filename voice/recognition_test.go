@@ -284,3 +284,38 @@ func TestOnlyWhatMayBeToldReachesTheRuntime(t *testing.T) {
 	}
 	s.shut(1000, "")
 }
+
+// A call from a blocked contact is rejected before any runtime hears of it, and is in the ledger. When
+// the block is gone, the next call is answered.
+func TestBlockedContactIsRejected(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, parts{})
+	jane, err := e.book.ByPhone(t.Context(), e.org.ID, jane)
+	check(t, err)
+	block := func(blocked bool) {
+		_, err := e.book.Change(t.Context(), e.org, jane.ID, contacts.Change{Blocked: &blocked})
+		check(t, err)
+	}
+	from := jane.Phone.String()
+	if answer := e.post("/twilio/voice", inbound(callSID("before"), from)).body; !strings.Contains(answer, "<Connect") {
+		t.Fatalf("answered %s", answer)
+	}
+	block(true)
+	first := e.post("/twilio/voice", inbound(callSID("blocked"), from)).body
+	if !strings.Contains(first, "<Reject/>") || strings.Contains(first, "Connect") {
+		t.Errorf("a blocked caller is answered %s", first)
+	}
+	block(false)
+	if again := e.post("/twilio/voice", inbound(callSID("blocked"), from)).body; again != first {
+		t.Errorf("a repeated webhook is answered %s", again)
+	}
+	if answer := e.post("/twilio/voice", inbound(callSID("after"), from)).body; !strings.Contains(answer, "Hello Jane") {
+		t.Errorf("after the block is gone: %s", answer)
+	}
+	if d := e.Calls.Decided(t.Context(), e.org.ID, callSID("blocked")); d.Trace.Rule != recognize.RuleBlocked || d.ContactID != jane.ID {
+		t.Errorf("the trace is %+v", d.Trace)
+	}
+	if n := len(e.runtime.Sessions()); n != 0 {
+		t.Errorf("the runtime heard of %d calls", n)
+	}
+}

@@ -121,6 +121,9 @@ type contactChange struct {
 	Email *string   `json:"email,omitempty" nullable:"true"`
 	Tags  *[]string `json:"tags,omitempty" nullable:"true"`
 	Notes *string   `json:"notes,omitempty" nullable:"true"`
+	// Only a person changes these.
+	Blocked     *bool `json:"blocked,omitempty" nullable:"true" doc:"Calls from them are rejected."`
+	GreetByName *bool `json:"greet_by_name,omitempty" nullable:"true" doc:"false: they are not greeted by name; the agent is told it all the same."`
 }
 
 // changeContact answers PATCH /v1/contacts/{id}.
@@ -129,7 +132,8 @@ func (a *API) changeContact(r *http.Request, key org.Key, in contactChange) (con
 	if err != nil {
 		return contacts.Contact{}, err
 	}
-	return a.Book.Change(r.Context(), o, r.PathValue("id"), contacts.Change{Name: in.Name, Phone: in.Phone, Email: in.Email, Tags: in.Tags, Notes: in.Notes})
+	return a.Book.Change(r.Context(), o, r.PathValue("id"), contacts.Change{Name: in.Name, Phone: in.Phone, Email: in.Email, Tags: in.Tags, Notes: in.Notes,
+		Blocked: in.Blocked, GreetByName: in.GreetByName})
 }
 
 // archiveContact answers DELETE /v1/contacts/{id}.

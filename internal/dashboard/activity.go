@@ -75,6 +75,8 @@ func recognisedWords(i ledger.Interaction) (words, badge string) {
 		return "known contact", "good"
 	}
 	switch i.Rule {
+	case "blocked":
+		return "blocked", "bad"
 	case "attestation_failed", "attestation_below_threshold":
 		return "not trusted", "bad"
 	case "out_of_time", "lookup_failed":

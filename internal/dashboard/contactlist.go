@@ -50,6 +50,7 @@ func (d *Dashboard) contactRoutes() []route {
 		{method: "POST", path: "/contacts/{id}", role: member.Editor, action: "contact.change", serve: changeContact},
 		{method: "POST", path: "/contacts/{id}/archive", role: member.Editor, action: "contact.archive", serve: archiveContact},
 		{method: "POST", path: "/contacts/{id}/restore", role: member.Editor, action: "contact.restore", serve: restoreContact},
+		{method: "POST", path: "/contacts/{id}/treatment", role: member.Editor, action: "contact.block", serve: treatContact},
 		{method: "GET", path: "/contacts/{id}/merge", role: member.Editor, serve: showMerge},
 		{method: "POST", path: "/contacts/{id}/merge", role: member.Editor, action: "contact.merge", serve: mergeContact},
 		{method: "POST", path: "/merges/{id}/undo", role: member.Editor, action: "contact.unmerge", serve: undoMerge},

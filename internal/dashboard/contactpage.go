@@ -131,6 +131,21 @@ func restoreContact(v *visit) error {
 	return v.goTo("/contacts/"+c.ID, c.Name+" is back in your contacts.")
 }
 
+// treatContact changes how calls from a contact are treated.
+func treatContact(v *visit) error {
+	f, err := v.form()
+	if err != nil {
+		return err
+	}
+	blocked, byName := f.Has("blocked", "1"), !f.Has("unnamed", "1")
+	c, err := v.Book.Change(v.r.Context(), v.org, v.r.PathValue("id"), contacts.Change{Blocked: &blocked, GreetByName: &byName})
+	if err != nil {
+		return err
+	}
+	v.changed(c.ID, c.Name, map[string]any{"blocked": c.Blocked, "greeted by name": c.GreetByName})
+	return v.goTo("/contacts/"+c.ID, "Saved. It holds from the next call on.")
+}
+
 // mergePage makes one contact of two.
 type mergePage struct {
 	frame

@@ -38,6 +38,7 @@ var (
 	_ = rows("/contacts/{id}/edit", func(s *site) string { return "/contacts/" + s.alex() + "/edit" })
 	_ = rows("/contacts/{id}/archive", func(s *site) string { return "/contacts/" + s.alex() + "/archive" })
 	_ = rows("/contacts/{id}/restore", func(s *site) string { return "/contacts/" + s.alex() + "/restore" })
+	_ = rows("/contacts/{id}/treatment", func(s *site) string { return "/contacts/" + s.alex() + "/treatment" })
 	_ = rows("/contacts/{id}/merge", func(s *site) string { return "/contacts/" + s.alex() + "/merge" })
 	_ = rows("/contacts/{id}/erase", func(s *site) string { return "/contacts/" + s.alex() + "/erase" })
 	_ = rows("/merges/{id}/undo", func(s *site) string { return "/merges/" + s.aMerge() + "/undo" })
@@ -214,6 +215,17 @@ func TestMergingAndUndoing(t *testing.T) {
 	gone := b.get("/contacts/" + two.ID)
 	at := gone.body[strings.Index(gone.body, "/merges/"):]
 	b.postAnd(at[:strings.IndexByte(at, '"')], nil).wants(t, http.StatusOK, "is a contact of their own again")
+}
+
+func TestTreatment(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	b := s.as(member.Editor)
+	at := "/contacts/" + s.alex()
+	b.get(at).wants(t, http.StatusOK, "When they call").lacks(t, "checked", ">blocked<")
+	b.postAnd(at+"/treatment", url.Values{"blocked": {"1"}, "unnamed": {"1"}}).wants(t, http.StatusOK, ">blocked<", `name="unnamed" value="1" checked`, `name="blocked" value="1" checked`)
+	b.postAnd(at+"/treatment", url.Values{"unnamed": {"1"}}).wants(t, http.StatusOK, `name="unnamed" value="1" checked`).lacks(t, ">blocked<")
+	s.as(member.Viewer).get(at).wants(t, http.StatusOK).lacks(t, "When they call")
 }
 
 func TestErasing(t *testing.T) {

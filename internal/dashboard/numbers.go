@@ -50,13 +50,17 @@ func (v *visit) numbersPage() (*numbersPage, error) {
 	if err != nil {
 		return nil, err
 	}
-	heard, err := v.Ledger.LastHeard(ctx, v.org.ID)
+	var phones []phone.Number
+	for _, n := range numbers {
+		phones = append(phones, n.Phone)
+	}
+	arrivals, err := v.Ledger.Arrivals(ctx, v.org.ID, phones)
 	if err != nil {
 		return nil, err
 	}
 	for _, n := range numbers {
-		at, ever := heard[string(n.Phone)]
-		p.Rows = append(p.Rows, numberRow{n, p.Moment(at), !ever})
+		last, ever := arrivals[n.Phone]
+		p.Rows = append(p.Rows, numberRow{n, p.Moment(last.At), !ever})
 	}
 	agents, err := v.Orgs.Agents(ctx, v.org.ID)
 	if err != nil {

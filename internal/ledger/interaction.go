@@ -85,27 +85,6 @@ func (r *Reader) Find(ctx context.Context, id org.ID, sid string) (Interaction, 
 	return i, nil
 }
 
-// heardWithin is how far back [Reader.LastHeard] looks.
-const heardWithin = 30 * 24 * time.Hour
-
-// LastHeard returns when Twilio last told of a call or message to each of an organisation's numbers,
-// in the last 30 days.
-func (r *Reader) LastHeard(ctx context.Context, id org.ID) (map[string]time.Time, error) {
-	rows, err := r.pool.Query(ctx, `
-		SELECT to_address, max(started_at) FROM interactions WHERE org_id = $1::text::uuid AND direction = 'inbound' AND started_at > $2 GROUP BY to_address`,
-		id, time.Now().Add(-heardWithin))
-	if err != nil {
-		return nil, fmt.Errorf("read when numbers were called: %w", err)
-	}
-	heard := map[string]time.Time{}
-	var to string
-	var at time.Time
-	if _, err := pgx.ForEachRow(rows, []any{&to, &at}, func() error { heard[to] = at; return nil }); err != nil {
-		return nil, fmt.Errorf("read when numbers were called: %w", err)
-	}
-	return heard, nil
-}
-
 // Parties are what the ledger knows of a call or message that more may still be said about.
 type Parties struct {
 	Direction, From, To string
