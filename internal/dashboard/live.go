@@ -3,6 +3,7 @@ package dashboard
 import (
 	"bytes"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -108,11 +109,11 @@ func streamCalls(v *visit) error {
 		for {
 			latest, ready, changed := v.live.latest(w)
 			if ready {
-				event, body, err := page.news(shown, latest)
+				event, bodies, err := page.news(shown, latest)
 				if err != nil {
 					return err
 				}
-				if len(body) > 0 {
+				for _, body := range bodies {
 					if err := send(event, "", body); err != nil {
 						return err
 					}
@@ -131,10 +132,14 @@ func streamCalls(v *visit) error {
 	})
 }
 
-// news renders the rows that are not shown as they are: all of them if none are shown, as "rows",
-// else those that are new or have changed, each with where it goes, as "row".
-func (p *callsPage) news(shown map[string]ledger.Interaction, latest []ledger.Interaction) (event string, body []byte, err error) {
-	var b bytes.Buffer
+// news renders the rows that are not shown as they are: all of them in one event "rows" if none are
+// shown, else each that is new or has changed in an event "row", with where it goes. Browsers do not
+// read a row and a part of a table beside each other.
+func (p *callsPage) news(shown map[string]ledger.Interaction, latest []ledger.Interaction) (event string, bodies [][]byte, err error) {
+	event = "row"
+	if shown == nil {
+		event = "rows"
+	}
 	for n := len(latest) - 1; n >= 0; n-- { // the oldest first, since each goes to the top
 		i := latest[n]
 		held, there := shown[i.SID]
@@ -153,17 +158,11 @@ func (p *callsPage) news(shown map[string]ledger.Interaction, latest []ledger.In
 		if err != nil {
 			return "", nil, err
 		}
-		if shown == nil {
-			rest := bytes.Clone(b.Bytes())
-			b.Reset()
-			b.Write(html)
-			b.Write(rest)
-			continue
-		}
-		b.Write(html)
+		bodies = append(bodies, html)
 	}
-	if shown == nil {
-		return "rows", b.Bytes(), nil
+	if shown == nil && len(bodies) > 0 {
+		slices.Reverse(bodies)
+		bodies = [][]byte{bytes.Join(bodies, nil)}
 	}
-	return "row", b.Bytes(), nil
+	return event, bodies, nil
 }
