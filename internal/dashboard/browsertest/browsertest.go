@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -135,7 +136,7 @@ func (tab *Tab) leave() {
 		tab.t.Errorf("%s", wrong)
 	}
 	if tab.t.Failed() {
-		tab.picture("failed")
+		tab.picture("failed-" + strings.NewReplacer("/", "-", " ", "-").Replace(tab.t.Name()))
 	}
 }
 
@@ -177,6 +178,22 @@ func (tab *Tab) Path() string {
 		tab.t.Fatalf("read where the browser is: %v", err)
 	}
 	return u.RequestURI()
+}
+
+// Links returns the paths and queries of the links on the page that lead to other pages of the site.
+// What is to be downloaded is no page.
+func (tab *Tab) Links() (paths []string) {
+	tab.t.Helper()
+	links, err := chromedp.Run(tab.ctx, chromedp.Evaluate[[]string](`Array.from(document.querySelectorAll("a[href]:not([download])"), a => a.href)`))
+	if err != nil {
+		tab.t.Fatalf("read the links of %s: %v", tab.Path(), err)
+	}
+	for _, link := range links {
+		if u, err := url.Parse(link); err == nil && u.Host == tab.base.Host {
+			paths = append(paths, u.RequestURI())
+		}
+	}
+	return paths
 }
 
 // address is the URL of a path of the site.

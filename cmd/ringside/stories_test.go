@@ -1,0 +1,147 @@
+package main
+
+import (
+	"net/http"
+	"testing"
+
+	"ringside/internal/dashboard/browsertest"
+)
+
+// section goes to a page of the navigation.
+func section(tab *browsertest.Tab, name string) {
+	tab.In("navigation", "Main").Follow("link", name)
+}
+
+// search finds contacts, as one types where that is how it works.
+func search(t *testing.T, tab *browsertest.Tab, text string) {
+	t.Helper()
+	tab.Fill("Search", text)
+	if live(t, tab) {
+		tab.Until("the list is of what was typed", `new URLSearchParams(location.search).get("q") === "`+text+`"`)
+	} else {
+		tab.FollowKey(browsertest.KeyEnter)
+	}
+}
+
+func TestStoryOfAContact(t *testing.T) {
+	t.Parallel()
+	withAndWithoutScripts(t, func(t *testing.T, _ *office, tab *browsertest.Tab) {
+		section(tab, "Contacts")
+		tab.See("Alex Chen", "+1 415-555-1200", "alex@acme.io", "vip")
+
+		// Somebody whose number is there already: the form says whose it is, and keeps what was typed.
+		tab.Follow("link", "Add contact")
+		tab.Fill("Name", "Alexandra Chen")
+		tab.Fill("Phone", "(415) 555-1200")
+		tab.Fill("E-mail", "alexandra@example.com")
+		tab.Expect(http.StatusConflict)
+		tab.Follow("button", "Add contact")
+		tab.See("A contact with this phone number already exists.")
+		tab.Picture("contact-exists")
+		for label, want := range map[string]string{"Name": "Alexandra Chen", "Phone": "(415) 555-1200", "E-mail": "alexandra@example.com"} {
+			if got := tab.Value(label); got != want {
+				t.Errorf("%s is now %q", label, got)
+			}
+		}
+		tab.Sees("link", "Open that contact")
+		tab.Fill("Phone", "(415) 555-0188")
+		tab.Fill("Tags", "supplier, oranges")
+		tab.Fill("Notes", "Calls on Mondays.")
+		tab.Follow("button", "Add contact")
+		tab.See("Alexandra Chen", "+1 415-555-0188", "alexandra@example.com", "supplier", "Calls on Mondays.")
+
+		tab.Follow("link", "Edit")
+		tab.Fill("Name", "Alexandra Chen-Ruiz")
+		tab.Fill("E-mail", "acr@example.com")
+		tab.Follow("button", "Save")
+		tab.Sees("heading", "Alexandra Chen-Ruiz")
+
+		tab.Follow("button", "Archive")
+		tab.See("archived")
+		section(tab, "Contacts")
+		tab.SeeNo("Alexandra Chen-Ruiz")
+		tab.Click("checkbox", "Archived")
+		if !live(t, tab) {
+			tab.Follow("button", "Search")
+		}
+		tab.See("Alexandra Chen-Ruiz")
+		tab.SeeNo("Jamie Lee")
+		tab.Follow("link", "Alexandra Chen-Ruiz")
+		tab.Follow("button", "Restore")
+		tab.See("is back in your contacts")
+		section(tab, "Contacts")
+		tab.See("Alexandra Chen-Ruiz", "Jamie Lee")
+	})
+}
+
+func TestStoryOfFinding(t *testing.T) {
+	t.Parallel()
+	withAndWithoutScripts(t, func(t *testing.T, _ *office, tab *browsertest.Tab) {
+		section(tab, "Contacts")
+		for _, sought := range []string{"jamie", "202-555-0133"} {
+			search(t, tab, sought)
+			tab.See("Jamie Lee", "1 contact found")
+			tab.SeeNo("Alex Chen")
+		}
+		search(t, tab, "nobody of this name")
+		tab.See("Nobody was found.")
+		tab.Follow("link", "Show everybody")
+		tab.See("Alex Chen", "Jamie Lee")
+		tab.In("row", "Alex Chen").Follow("link", "vip")
+		tab.See("1 contact found")
+		tab.SeeNo("Jamie Lee")
+	})
+}
+
+func TestStoryOfACall(t *testing.T) {
+	t.Parallel()
+	withAndWithoutScripts(t, func(t *testing.T, o *office, tab *browsertest.Tab) {
+		o.quiet()
+		section(tab, "Calls & messages")
+		played := tab.In("region", "Play a call")
+		played.See("Goodbye")
+		if live(t, tab) {
+			tab.Click("button", "Somebody new")
+			tab.See("Somebody new is calling.")
+			played.See("My email is sam at example dot com.", "Goodbye, Sam Rivera.")
+		} else {
+			tab.Follow("button", "Somebody new")
+			tab.See("Somebody new is calling.")
+			played.ReloadUntil("Goodbye, Sam Rivera.")
+			tab.ReloadUntil("Sam Rivera +1 617-555-01")
+		}
+		call := tab.In("table", "Calls and messages, the latest first").In("row", "Sam Rivera")
+		call.See("unknown")
+		tab.Picture("call-played")
+
+		// Why were they not greeted by name?
+		call.Follow("link", "Why? Sam Rivera")
+		tab.See("Why?", "+1 617-555-01", "was not in your contacts")
+		tab.See("What was said", "My email is sam at example dot com.", "sam@example.com")
+		tab.Picture("why-unknown")
+
+		// They are a contact now.
+		tab.Follow("link", "Sam Rivera")
+		tab.Sees("heading", "Sam Rivera")
+		tab.See("sam@example.com", "said in a call")
+	})
+}
+
+func TestStoryOfLeaving(t *testing.T) {
+	t.Parallel()
+	withAndWithoutScripts(t, func(t *testing.T, _ *office, tab *browsertest.Tab) {
+		section(tab, "Contacts")
+		tab.Follow("button", "Sign out")
+		tab.See("You are signed out.")
+		tab.Open("/contacts")
+		tab.Sees("heading", "Sign in")
+		tab.Fill("E-mail", "nobody@example.com")
+		tab.Fill("Password", "not a password of anybody")
+		tab.Expect(http.StatusUnauthorized)
+		tab.Follow("button", "Sign in")
+		tab.See("is wrong")
+		if got := tab.Value("E-mail"); got != "nobody@example.com" {
+			t.Errorf("the address is now %q", got)
+		}
+	})
+}
