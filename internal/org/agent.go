@@ -128,7 +128,8 @@ func (s *Store) Agent(ctx context.Context, id ID, agentID string) (a Agent, err 
 // ChangeAgent gives a voice agent, named by its ID and OrgID, all of these settings; calls that begin
 // from now on have them. The runtime's secret stays as it is where secret is nil. If the agent is not
 // any more as it was at a.UpdatedAt, which is what whoever changes it has seen, nothing is changed: a
-// conflict problem. The zero time changes it whatever it is.
+// conflict problem. The zero time changes it whatever it is. With a runtime at another host the secret
+// has to be given again: nobody who may change the address gets to see a secret in that way.
 //
 // Greetings and relay settings must have been checked, as for [Store.CreateAgent].
 func (s *Store) ChangeAgent(ctx context.Context, a Agent, secret *string) (Agent, error) {
@@ -146,6 +147,9 @@ func (s *Store) ChangeAgent(ctx context.Context, a Agent, secret *string) (Agent
 	}
 	if err := a.check(); err != nil {
 		return Agent{}, err
+	}
+	if secret == nil && held.RuntimeSecret != "" && hostOf(a.RuntimeURL) != hostOf(held.RuntimeURL) {
+		return Agent{}, problem.Invalid("runtime_secret", "The address leads to another host now. Give the secret that is meant for it, so that the old one is not sent there.")
 	}
 	err = s.pool.QueryRow(ctx, `
 		UPDATE voice_agents SET name = $3, greeting = $4, unknown_greeting = $5, language = $6, transport = $7, runtime_url = $8, runtime_secret = $9,

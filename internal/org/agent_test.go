@@ -151,6 +151,15 @@ func TestChangeAgent(t *testing.T) {
 	if held, err = o.ChangeAgent(t.Context(), held, nil); err != nil || held.RuntimeSecret != secret {
 		t.Errorf("the secret is %q: %v", held.RuntimeSecret, err)
 	}
+	// It is not sent to another host.
+	elsewhere := held
+	elsewhere.RuntimeURL = "wss://evil.example.com/"
+	_, err = o.ChangeAgent(t.Context(), elsewhere, nil)
+	wantProblem(t, err, problem.CodeInvalid, "runtime_secret")
+	held.RuntimeURL = "ws://localhost:9000/another/path"
+	if held, err = o.ChangeAgent(t.Context(), held, nil); err != nil || held.RuntimeSecret != secret {
+		t.Errorf("at another path the secret is %q: %v", held.RuntimeSecret, err)
+	}
 	none := ""
 	if held, err = o.ChangeAgent(t.Context(), held, &none); err != nil || held.RuntimeSecret != "" {
 		t.Errorf("the secret is %q: %v", held.RuntimeSecret, err)

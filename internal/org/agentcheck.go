@@ -97,3 +97,12 @@ func joined(details []Detail) string {
 	}
 	return strings.Join(words, ", ")
 }
+
+// hostOf returns scheme, host and port of an address.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
