@@ -135,7 +135,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	s.members, s.audit = member.NewStore(s.db.Pool), audit.NewLog(s.db.Pool)
 	s.listen(callers, calls)
 	s.pages = &dashboard.Dashboard{PublicURL: publicURL, Orgs: store, Members: s.members, Audit: s.audit,
-		Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Log: s.log, ErasureKey: secret, ImportLimits: importLimits(s.config), Health: s.health}
+		Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Log: s.log, ErasureKey: secret, ImportLimits: importLimits(s.config), Health: s.health, Probe: probe}
 	if s.demo != nil {
 		s.pages.Demo, s.demo.pages = s.demo, s.pages
 	}
@@ -313,6 +313,16 @@ func (s *sidecar) health(ctx context.Context) []dashboard.Health {
 		all = append(all, dashboard.Health{Name: "Changes", State: "warn", Text: "The database's announcements of changes are not heard just now; what is cached is not trusted until they are."})
 	}
 	return all
+}
+
+// probe tries the connection to a runtime for the dashboard.
+func probe(ctx context.Context, a *org.Agent) dashboard.Probe {
+	found := voice.ProbeRuntime(ctx, a)
+	shown := dashboard.Probe{OK: found.OK, Text: found.Text}
+	for _, step := range found.Steps {
+		shown.Steps = append(shown.Steps, dashboard.ProbeStep(step))
+	}
+	return shown
 }
 
 // manyWaiting is how many events may wait in an ordinary moment.

@@ -32,6 +32,8 @@ type Dashboard struct {
 	ImportLimits sheet.Limits
 	// Health says how the things are that the program depends on; nil says nothing.
 	Health func(context.Context) []Health
+	// Probe tries the connection to an agent's program; nil cannot.
+	Probe func(context.Context, *org.Agent) Probe
 	// Demo plays simulated calls; nil anywhere but in the demo.
 	Demo Demo
 
@@ -66,8 +68,8 @@ func (d *Dashboard) Register(mux *http.ServeMux) {
 // routes are all paths of the dashboard.
 func (d *Dashboard) routes() []route {
 	var all []route
-	for _, some := range [][]route{d.signInRoutes(), d.activityRoutes(), d.contactRoutes(),
-		d.importRoutes(), d.campaignRoutes(), d.billingRoutes(), d.settingsRoutes(), d.keyRoutes(), d.numberRoutes(), d.demoRoutes()} {
+	for _, some := range [][]route{d.signInRoutes(), d.activityRoutes(), d.contactRoutes(), d.importRoutes(), d.campaignRoutes(),
+		d.agentRoutes(), d.billingRoutes(), d.settingsRoutes(), d.keyRoutes(), d.numberRoutes(), d.demoRoutes()} {
 		all = append(all, some...)
 	}
 	return all
