@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/url"
 	"reflect"
 	"strings"
 	"time"
@@ -42,6 +43,9 @@ type Config struct {
 	ImportField       int           `env:"RINGSIDE_IMPORT_FIELD" envDefault:"20000"`
 	APIRate           float64       `env:"RINGSIDE_API_RATE" envDefault:"50"`
 	APIBurst          int           `env:"RINGSIDE_API_BURST" envDefault:"100"`
+	OIDCIssuer        string        `env:"RINGSIDE_OIDC_ISSUER"`
+	OIDCClientID      string        `env:"RINGSIDE_OIDC_CLIENT_ID"`
+	OIDCClientSecret  Secret        `env:"RINGSIDE_OIDC_CLIENT_SECRET"`
 	LogLevel          slog.Level    `env:"RINGSIDE_LOG_LEVEL" envDefault:"info"`
 	LogFormat         string        `env:"RINGSIDE_LOG_FORMAT" envDefault:"text"`
 }
@@ -136,6 +140,9 @@ func (c *Config) check() (mistakes []error) {
 	if c.APIBurst < 1 {
 		mistake("RINGSIDE_API_BURST=%d must be at least 1; RINGSIDE_API_RATE=0 sets no limit", c.APIBurst)
 	}
+	if mistaken := c.checkOIDC(); mistaken != nil {
+		mistakes = append(mistakes, mistaken)
+	}
 	if c.SecretKey != "" && len(c.SecretKey) < 16 {
 		mistake("RINGSIDE_SECRET_KEY is shorter than 16 characters; make one with `openssl rand -hex 32`")
 	}
@@ -143,6 +150,23 @@ func (c *Config) check() (mistakes []error) {
 		mistake("RINGSIDE_LOG_FORMAT=%q is neither text nor json", c.LogFormat)
 	}
 	return mistakes
+}
+
+// checkOIDC returns what is wrong with the settings of the identity provider, or nil.
+func (c *Config) checkOIDC() error {
+	if c.OIDCIssuer == "" && c.OIDCClientID == "" && c.OIDCClientSecret == "" {
+		return nil
+	}
+	issuer, err := url.Parse(c.OIDCIssuer)
+	switch {
+	case c.OIDCIssuer == "" || c.OIDCClientID == "":
+		return errors.New("RINGSIDE_OIDC_ISSUER and RINGSIDE_OIDC_CLIENT_ID belong together: set both, or none of RINGSIDE_OIDC_…")
+	case err != nil || issuer.Host == "" || issuer.Scheme != "https" && issuer.Scheme != "http":
+		return fmt.Errorf("RINGSIDE_OIDC_ISSUER=%q is not an address: write it like https://login.example.com", c.OIDCIssuer)
+	case c.PublicURL == "":
+		return errors.New("RINGSIDE_OIDC_ISSUER needs RINGSIDE_PUBLIC_URL: the identity provider sends people back there, to /signin/oidc/return")
+	}
+	return nil
 }
 
 // isAddress reports whether a listener could be given this host and port.

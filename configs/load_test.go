@@ -230,3 +230,23 @@ func ExampleConfig_Settings() {
 	// RINGSIDE_LISTEN=:8080
 	// RINGSIDE_OPS_LISTEN=127.0.0.1:8081
 }
+
+func TestIdentityProviderSettings(t *testing.T) {
+	t.Parallel()
+	public := "RINGSIDE_PUBLIC_URL=https://ringside.example.com"
+	for _, c := range []struct {
+		want    string // "" is no mistake
+		environ []string
+	}{
+		{"", []string{"RINGSIDE_OIDC_ISSUER=https://login.example.com", "RINGSIDE_OIDC_CLIENT_ID=ringside", public}},
+		{"belong together", []string{"RINGSIDE_OIDC_ISSUER=https://login.example.com", public}},
+		{"belong together", []string{"RINGSIDE_OIDC_CLIENT_SECRET=x", public}},
+		{"is not an address", []string{"RINGSIDE_OIDC_ISSUER=login.example.com", "RINGSIDE_OIDC_CLIENT_ID=ringside", public}},
+		{"needs RINGSIDE_PUBLIC_URL", []string{"RINGSIDE_OIDC_ISSUER=https://login.example.com", "RINGSIDE_OIDC_CLIENT_ID=ringside"}},
+	} {
+		_, err := configs.Load(c.environ)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v: %v, want %q", c.environ, err, c.want)
+		}
+	}
+}

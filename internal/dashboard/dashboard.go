@@ -30,6 +30,8 @@ type Dashboard struct {
 	ErasureKey contacts.ErasureKey
 	// ImportLimits bound the files that are uploaded; the zero value has the usual ones.
 	ImportLimits sheet.Limits
+	// OIDC is an identity provider by which members may sign in; nil: by password alone.
+	OIDC *OIDC
 	// Health says how the things are that the program depends on; nil says nothing.
 	Health func(context.Context) []Health
 	// Probe tries the connection to an agent's program; nil cannot.
@@ -68,7 +70,7 @@ func (d *Dashboard) Register(mux *http.ServeMux) {
 // routes are all paths of the dashboard.
 func (d *Dashboard) routes() []route {
 	var all []route
-	for _, some := range [][]route{d.signInRoutes(), d.activityRoutes(), d.contactRoutes(), d.importRoutes(), d.campaignRoutes(),
+	for _, some := range [][]route{d.signInRoutes(), d.oidcRoutes(), d.activityRoutes(), d.contactRoutes(), d.importRoutes(), d.campaignRoutes(),
 		d.agentRoutes(), d.billingRoutes(), d.settingsRoutes(), d.keyRoutes(), d.numberRoutes(), d.demoRoutes()} {
 		all = append(all, some...)
 	}

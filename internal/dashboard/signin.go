@@ -1,6 +1,8 @@
 package dashboard
 
 import (
+	"net/url"
+
 	"ringside/internal/member"
 )
 
@@ -9,6 +11,7 @@ type signInPage struct {
 	frame
 	Form form
 	Next string // where they wanted to go
+	OIDC string // where an identity provider signs in; "" if there is none
 }
 
 func (*signInPage) template() string { return "signin" }
@@ -33,12 +36,20 @@ func (d *Dashboard) signInRoutes() []route {
 	}
 }
 
+func (v *visit) signInPage(f form, next string) *signInPage {
+	p := &signInPage{frame: frame{Title: "Sign in"}, Form: f, Next: next}
+	if v.OIDC != nil {
+		p.OIDC = oidcPath + "?next=" + url.QueryEscape(next)
+	}
+	return p
+}
+
 func showSignIn(v *visit) error {
 	next := local(v.r.URL.Query().Get("next"))
 	if v.session != nil {
 		return v.goTo(next, "")
 	}
-	return v.ok(&signInPage{frame: frame{Title: "Sign in"}, Next: next})
+	return v.ok(v.signInPage(form{}, next))
 }
 
 func signIn(v *visit) error {
@@ -48,8 +59,7 @@ func signIn(v *visit) error {
 	}
 	m, err := v.Members.SignIn(v.r.Context(), f.Get("email"), f.Get("password"), v.remote())
 	if err != nil {
-		p := &signInPage{frame: frame{Title: "Sign in"}, Form: f, Next: local(f.Get("next"))}
-		return v.refusedSignIn(err, p)
+		return v.refusedSignIn(err, v.signInPage(f, local(f.Get("next"))))
 	}
 	if err := v.signIn(m.ID); err != nil {
 		return err

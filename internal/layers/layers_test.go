@@ -161,6 +161,8 @@ var libraries = map[string][]string{
 	"github.com/caarlos0/env":         {"configs"},
 	"github.com/chromedp":             {"internal/dashboard/browsertest"},
 	"github.com/danielgtaylor/huma":   {"internal/api"},
+	"github.com/coreos/go-oidc":       {"internal/dashboard"},
+	"golang.org/x/oauth2":             {"internal/dashboard"},
 	"golang.org/x/time":               {"internal/api"},
 	"github.com/gorilla/websocket":    {"voice", "internal/simulate"}, // the two ends of Twilio's socket
 	"github.com/jackc/pgx/v5/stdlib":  {"internal/postgres"},          // goose wants database/sql
