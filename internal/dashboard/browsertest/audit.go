@@ -2,6 +2,7 @@ package browsertest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -89,7 +90,16 @@ func (tab *Tab) wrong(script string) (wrong []string, err error) {
 		wrong = append(wrong, wide)
 	}
 	found, err := chromedp.Run(ctx, func(ctx context.Context, t *chromedp.Target) ([]violation, error) {
-		return audit(ctx, t, script)
+		if tab.options.NoScripts { // the auditor is one; the page's own were not loaded
+			if err := runScripts(ctx, t, true); err != nil {
+				return nil, err
+			}
+		}
+		found, err := audit(ctx, t, script)
+		if tab.options.NoScripts {
+			err = errors.Join(err, runScripts(ctx, t, false))
+		}
+		return found, err
 	})
 	for _, v := range found {
 		var where strings.Builder

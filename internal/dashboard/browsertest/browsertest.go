@@ -125,9 +125,14 @@ func (tab *Tab) prepare() error {
 		if _, err := cdp.Call(ctx, t, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: o.Zone}); err != nil {
 			return err
 		}
-		_, err = cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: o.NoScripts})
-		return err
+		return runScripts(ctx, t, !o.NoScripts)
 	}))
+}
+
+// runScripts says whether pages run scripts.
+func runScripts(ctx context.Context, t *chromedp.Target, on bool) error {
+	_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
+	return err
 }
 
 // leave fails the test for what pages have done wrong, and keeps a picture of where it failed.

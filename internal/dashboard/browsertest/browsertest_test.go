@@ -191,16 +191,16 @@ func TestAudit(t *testing.T) {
 	}
 	base := site(t)
 	for _, tt := range []struct {
-		path   string
-		screen Screen
-		want   []string
+		path    string
+		options Options
+		want    []string
 	}{
-		{"/", Desktop, nil}, // under a Content-Security-Policy
-		{"/", Phone, nil},
-		{"/nameless", Desktop, []string{"Form elements must have labels (label, critical)\n  input: ", "Images must have alternative text (image-alt, critical)\n  img: "}},
-		{"/wide", Phone, []string{"pixels wide on a screen of 390"}},
+		{"/", Options{}, nil}, // under a Content-Security-Policy
+		{"/", Options{Screen: Phone, NoScripts: true}, nil},
+		{"/nameless", Options{}, []string{"Form elements must have labels (label, critical)\n  input: ", "Images must have alternative text (image-alt, critical)\n  img: "}},
+		{"/wide", Options{Screen: Phone}, []string{"pixels wide on a screen of 390"}},
 	} {
-		tab := New(t, base, Options{Screen: tt.screen})
+		tab := New(t, base, tt.options)
 		tab.Open(tt.path)
 		got, err := tab.wrong(script)
 		if err != nil {

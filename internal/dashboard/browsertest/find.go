@@ -193,6 +193,18 @@ func (tab *Tab) Is(expression string) bool {
 	return holds
 }
 
+// Fetch returns what the site answers at a path that is no page, such as a file to download.
+func (tab *Tab) Fetch(path string) string {
+	tab.t.Helper()
+	ctx, cancel := context.WithTimeout(tab.ctx, patience)
+	defer cancel()
+	body, err := chromedp.Run(ctx, chromedp.Evaluate[string](fmt.Sprintf("fetch(%q).then(r => r.ok ? r.text() : Promise.reject(r.status))", path), chromedp.EvalAwaitPromise))
+	if err != nil {
+		tab.t.Fatalf("fetch %s: %v", path, err)
+	}
+	return body
+}
+
 // Until waits until a script's expression is true: for what people see without reading it.
 func (tab *Tab) Until(what, expression string) {
 	tab.t.Helper()
