@@ -273,7 +273,7 @@ func (v *visit) keepUpload(campaign *contacts.Campaign) (file contacts.KeptFile,
 			if len(pasted) > maxBody {
 				return file, "", problem.Invalid("file", "This is too much to paste: save it as a file, and choose that.")
 			}
-			name, content = "pasted", strings.NewReader(pasted)
+			name, content = "pasted.csv", strings.NewReader(pasted)
 		case part.FormName() != "file" || name == "":
 			continue
 		}

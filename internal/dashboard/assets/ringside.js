@@ -58,7 +58,12 @@
     });
   }
 
-  document.addEventListener("DOMContentLoaded", () => putTimes(document));
+  // On a phone the navigation scrolls sideways: where one is should be in sight.
+  const showHere = () => {
+    for (const here of document.querySelectorAll("nav [aria-current=page]")) here.scrollIntoView({ block: "nearest", inline: "center" });
+  };
+
+  document.addEventListener("DOMContentLoaded", () => { putTimes(document); showHere(); });
   document.addEventListener("htmx:load", (event) => putTimes(event.target));
   document.addEventListener("htmx:sseMessage", (event) => putTimes(event.target));
 })();
