@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"ringside/internal/dashboard/browsertest"
@@ -90,6 +91,61 @@ func TestStoryOfFinding(t *testing.T) {
 		tab.In("row", "Alex Chen").Follow("link", "vip")
 		tab.See("1 contact found")
 		tab.SeeNo("Jamie Lee")
+	})
+}
+
+// guests is a sheet with people to add, one whom the demo has, one twice, and a row that nobody can call.
+const guests = `Name,Phone,E-mail,Shoe size
+Sam Hill,+1 303 555 0150,sam@example.com,43
+Alex Chen,(415) 555-1200,,
+Dana Fox,303-555-0151,dana@example.com,38
+Nobody Here,12,,
+Sam Hill,+1 (303) 555-0150,,
+`
+
+func TestStoryOfAnImport(t *testing.T) {
+	t.Parallel()
+	withAndWithoutScripts(t, func(t *testing.T, _ *office, tab *browsertest.Tab) {
+		section(tab, "Contacts")
+		tab.Follow("link", "Import a file")
+		tab.Fill("Or paste rows from a spreadsheet, with the line of column names", guests)
+		tab.Follow("button", "Look at the file")
+		tab.See("5 rows. 2 people would be added.", "left out: Shoe size")
+		added := tab.In("row", "New: they are added to your contacts.")
+		added.Click("DisclosureTriangle", "The first of them")
+		added.See("Line 2: Sam Hill, +1 303-555-0150")
+		tab.In("table", "Not understood").In("row", "12").See("5 Phone 12")
+		tab.Audit()
+		tab.Picture("import-planned")
+
+		// Nothing is added before one says so.
+		plan := tab.Path()
+		section(tab, "Contacts")
+		tab.SeeNo("Sam Hill")
+		tab.Open(plan)
+		tab.Follow("button", "Import 2 people")
+		if live(t, tab) {
+			tab.See("is imported")
+		} else {
+			tab.ReloadUntil("is imported")
+		}
+		tab.Sees("link", "Download the rows that were not understood")
+		tab.Audit()
+		tab.Picture("import-done")
+		if live(t, tab) {
+			if got := tab.Fetch(tab.Path() + "/rejected"); !strings.Contains(got, "Nobody Here,12") || strings.Contains(got, "Dana") {
+				t.Errorf("the rejected rows are\n%s", got)
+			}
+		}
+		done := tab.Path()
+		tab.Follow("link", "See them")
+		tab.See("Sam Hill", "Dana Fox", "imported")
+
+		tab.Open(done)
+		tab.Follow("button", "Undo the import")
+		tab.See("2 people were taken out again.")
+		section(tab, "Contacts")
+		tab.SeeNo("Sam Hill", "Dana Fox")
 	})
 }
 
