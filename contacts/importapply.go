@@ -39,8 +39,14 @@ func (b *Book) Import(ctx context.Context, o org.Org, f ImportFile) (ImportRepor
 // ApplyImport carries a plan out: exactly that, or, if the book has moved since, nothing: then a
 // conflict problem says what differs, and the plan is brought up to date. An import that was stopped
 // or killed is continued where it was.
-func (b *Book) ApplyImport(ctx context.Context, o org.Org, importID string, tell func(ImportProgress)) (report ImportReport, err error) {
-	err = b.holdImport(ctx, o.ID, importID, func(held ImportReport) error {
+func (b *Book) ApplyImport(ctx context.Context, o org.Org, importID string, tell func(ImportProgress)) (ImportReport, error) {
+	return b.applyImport(ctx, o.ID, importID, tell, ImportStopped)
+}
+
+// applyImport carries a plan out. cut is the state in which the end of ctx leaves it: stopped, as
+// somebody did not want it any longer, or running, for another program to carry on.
+func (b *Book) applyImport(ctx context.Context, id org.ID, importID string, tell func(ImportProgress), cut ImportState) (report ImportReport, err error) {
+	err = b.holdImport(ctx, id, importID, func(held ImportReport) error {
 		report = held
 		if report.State == ImportDone || report.State == ImportUndone || report.State == ImportReading {
 			return problem.New(problem.CodeConflict, "The import %s is %s already.", importID, report.State)
@@ -49,7 +55,7 @@ func (b *Book) ApplyImport(ctx context.Context, o org.Org, importID string, tell
 			return err
 		}
 		if report.State == ImportPlanned {
-			if err := b.sameAsPlanned(ctx, o.ID, &report); err != nil {
+			if err := b.sameAsPlanned(ctx, id, &report); err != nil {
 				return err
 			}
 			report.Created, report.Known, report.Archived, report.LeftOut = 0, 0, 0, 0
@@ -59,7 +65,7 @@ func (b *Book) ApplyImport(ctx context.Context, o org.Org, importID string, tell
 		if err := b.startImport(lasting, &report); err != nil {
 			return err
 		}
-		return b.runImport(lasting, ctx.Done(), o.ID, &report, tell)
+		return b.runImport(lasting, ctx.Done(), id, &report, tell, cut)
 	})
 	return report, failed("import contacts", err)
 }
@@ -77,7 +83,7 @@ func (b *Book) holdImport(ctx context.Context, id org.ID, importID string, fn fu
 		return problem.New(problem.CodeConflict, "The import %s is being worked on just now. One that was killed is free again after a minute.", importID)
 	}
 	defer func() {
-		_, releaseErr := b.pool.Exec(context.WithoutCancel(ctx), `UPDATE contact_imports SET leased_until = NULL WHERE id = $1::text::uuid`, importID)
+		_, releaseErr := b.pool.Exec(context.WithoutCancel(ctx), `UPDATE contact_imports SET leased_until = CASE WHEN state = 'running' THEN now() END WHERE id = $1::text::uuid`, importID)
 		err = errors.Join(err, releaseErr)
 	}()
 	report, err := b.ImportReport(ctx, id, importID) // as it is now
@@ -131,15 +137,19 @@ func (b *Book) sameAsPlanned(ctx context.Context, id org.ID, report *ImportRepor
 	return problem.New(problem.CodeConflict, "The address book has changed since the plan was made: it would now be %s. Nothing was imported; look at the plan again.", strings.Join(differs, ", "))
 }
 
-// runImport writes the rows that are not yet written, step by step, until done is closed.
-func (b *Book) runImport(ctx context.Context, done <-chan struct{}, id org.ID, report *ImportReport, tell func(ImportProgress)) error {
+// runImport writes the rows that are not yet written, step by step, until done is closed, which leaves
+// the import in the state cut.
+func (b *Book) runImport(ctx context.Context, done <-chan struct{}, id org.ID, report *ImportReport, tell func(ImportProgress), cut ImportState) error {
 	p := newProgress(tell, false, report.Rows)
 	line, written := report.StoppedAt, report.Invalid+report.Repeated
 	for {
 		select {
 		case <-done:
 			report.StoppedAt = line
-			return b.endImport(ctx, report, ImportStopped)
+			if cut == ImportRunning {
+				return nil
+			}
+			return b.endImport(ctx, report, cut)
 		default:
 		}
 		s, err := b.importStep(ctx, id, report, line)

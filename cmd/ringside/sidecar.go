@@ -178,6 +178,31 @@ func (s *sidecar) listen(callers *cache.Callers, calls *cache.Calls) {
 	}
 	s.background.Go(func() { s.listener.Run(ctx) })
 	s.background.Go(func() { s.upkeep(ctx) })
+	s.background.Go(func() { s.carryOn(ctx) })
+}
+
+// carryOnEvery is how often imports are looked for that another program, or this one before it was
+// started again, has left unfinished. Whoever was killed lets go of one after a minute.
+const carryOnEvery = time.Minute
+
+// carryOn carries such imports on, until ctx ends.
+func (s *sidecar) carryOn(ctx context.Context) {
+	due := time.NewTicker(carryOnEvery)
+	defer due.Stop()
+	for {
+		finished, err := s.book.CarryOn(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.log.Warn("imports that were left unfinished are tried again in a minute", "error", err)
+		}
+		if finished > 0 {
+			s.log.Info("imports that were left unfinished are done", "imports", finished)
+		}
+		select {
+		case <-due.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // upkeepEvery is how often what is kept for a while only is removed.

@@ -116,7 +116,7 @@ const importsAtOnce = 4
 const importBegin = 2 * time.Second
 
 // start carries an import out, and returns what came of it if that is known soon; nil otherwise. It
-// ends with the program after a step, and can be continued.
+// ends with the program after a step, and is carried on by the next one (see [Dashboard.CarryOn]).
 func (d *Dashboard) start(o org.Org, importID string) error {
 	d.imports.once.Do(func() { d.imports.turns = make(chan struct{}, importsAtOnce) })
 	ended := make(chan error, 1)
@@ -130,9 +130,9 @@ func (d *Dashboard) start(o org.Org, importID string) error {
 			ended <- nil
 			return
 		}
-		_, err := d.Book.ApplyImport(ctx, o, importID, nil)
+		_, err := d.Book.ApplyInBackground(ctx, o.ID, importID)
 		if _, isProblem := asProblem(err); err != nil && !isProblem {
-			d.Log.Error("an import broke off; it can be continued from its page", "import", importID, "error", err)
+			d.Log.Error("an import broke off; it is tried again", "import", importID, "error", err)
 		}
 		ended <- err
 	})
