@@ -33,13 +33,20 @@ func (b *Book) CreateCampaign(ctx context.Context, id org.ID, name string) (c Ca
 		INSERT INTO campaigns (org_id, name) VALUES ($1::text::uuid, $2) ON CONFLICT (org_id, name) DO NOTHING RETURNING id::text, created_at`,
 		id, name).Scan(&c.ID, &c.CreatedAt)
 	if errors.Is(err, pgx.ErrNoRows) {
-		p := problem.New(problem.CodeConflict, "A campaign with this name already exists.")
-		p.Field = "name"
-		if err = b.pool.QueryRow(ctx, `SELECT id::text FROM campaigns WHERE org_id = $1::text::uuid AND name = $2`, id, name).Scan(&p.ID); err == nil {
-			err = p
-		}
+		err = b.nameTaken(ctx, id, name)
 	}
 	return c, failed("create campaign", err)
+}
+
+// nameTaken is the problem with a name that a campaign of the organisation has.
+func (b *Book) nameTaken(ctx context.Context, id org.ID, name string) error {
+	p := problem.New(problem.CodeConflict, "A campaign with this name already exists.")
+	p.Field = "name"
+	err := b.pool.QueryRow(ctx, `SELECT id::text FROM campaigns WHERE org_id = $1::text::uuid AND name = $2`, id, name).Scan(&p.ID)
+	if err == nil || errors.Is(err, pgx.ErrNoRows) { // none: it has just been given up
+		return p
+	}
+	return err
 }
 
 // campaignName checks a name, and tidies it.
