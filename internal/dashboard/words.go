@@ -77,7 +77,7 @@ var actions = map[string]string{
 	"contact.merge": "merged two contacts", "contact.unmerge": "undid a merge", "contact.erase": "erased a person", "contact.change_chosen": "changed several contacts",
 	"contact.block": "changed how the contact is treated",
 	"import.plan":   "tried an import", "import.start": "imported a file", "import.undo": "undid an import", "import.cancel": "stopped an import",
-	"campaign.add": "added a campaign", "campaign.add_person": "added somebody to a campaign", "campaign.result": "recorded the result of a campaign's call",
+	"campaign.add": "added a campaign", "campaign.rename": "renamed a campaign", "campaign.delete": "deleted a campaign", "campaign.add_person": "added somebody to a campaign", "campaign.result": "recorded the result of a campaign's call",
 	"agent.add": "added a voice agent", "agent.change": "changed a voice agent", "agent.delete": "deleted a voice agent", "agent.test": "tested the connection to a runtime",
 	"number.add": "connected a phone number", "number.move": "moved a phone number", "number.remove": "disconnected a phone number", "account.token": "changed a Twilio auth token",
 	"member.invite": "invited a member", "member.role": "changed a member's role", "member.remove": "removed a member", "member.link": "made a new link for a member",
@@ -118,8 +118,8 @@ func detailWords(details map[string]any) string {
 
 // subjectLink is the page of what an entry is about, or "".
 func subjectLink(e audit.Entry) string {
-	kind, _, _ := strings.Cut(e.Action, ".")
-	if e.Subject == "" || e.Label == "" {
+	kind, what, _ := strings.Cut(e.Action, ".")
+	if e.Subject == "" || e.Label == "" || what == "delete" {
 		return ""
 	}
 	switch kind {
