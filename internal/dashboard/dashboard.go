@@ -70,8 +70,10 @@ func (d *Dashboard) Register(mux *http.ServeMux) {
 // routes are all paths of the dashboard.
 func (d *Dashboard) routes() []route {
 	var all []route
-	for _, some := range [][]route{d.signInRoutes(), d.oidcRoutes(), d.activityRoutes(), d.contactRoutes(), d.importRoutes(), d.campaignRoutes(),
-		d.agentRoutes(), d.billingRoutes(), d.settingsRoutes(), d.keyRoutes(), d.numberRoutes(), d.demoRoutes()} {
+	for _, some := range [][]route{
+		d.signInRoutes(), d.oidcRoutes(), d.activityRoutes(), d.contactRoutes(), d.importRoutes(), d.campaignRoutes(), d.agentRoutes(), d.billingRoutes(),
+		d.settingsRoutes(), d.keyRoutes(), d.numberRoutes(), d.privacyRoutes(), d.demoRoutes(),
+	} {
 		all = append(all, some...)
 	}
 	return all
