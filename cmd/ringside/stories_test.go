@@ -201,3 +201,52 @@ func TestStoryOfLeaving(t *testing.T) {
 		}
 	})
 }
+
+func TestStoryOfAGreeting(t *testing.T) {
+	t.Parallel()
+	withAndWithoutScripts(t, func(t *testing.T, o *office, tab *browsertest.Tab) {
+		o.quiet()
+		section(tab, "Voice agents")
+		tab.See("Reception", "Hello Alex Chen, this is Acme. How can I help you?", "Hello, this is Acme. How can I help you?")
+		tab.Follow("link", "Reception")
+		preview := func() {
+			if !live(t, tab) {
+				tab.Follow("button", "Preview")
+			}
+		}
+		// A token that does not exist is pointed out.
+		tab.Fill("Greeting", "Good morning {{NAMEN}}, Acme here.")
+		preview()
+		tab.See("NAMEN")
+		tab.Picture("greeting-advice")
+		tab.Fill("Greeting", "Good morning {{NAME}}, Acme here.")
+		preview()
+		tab.See("Good morning Alex Chen, Acme here.", "Good morning, Acme here.")
+		tab.Picture("greeting")
+		tab.Follow("button", "Save")
+		tab.See("Good morning Alex Chen, Acme here.")
+
+		// Does the connection work?
+		section(tab, "Voice agents")
+		tab.Follow("link", "Reception")
+		if live(t, tab) {
+			tab.Click("button", "Test the connection")
+		} else {
+			tab.Follow("button", "Test the connection")
+		}
+		tab.See("it works")
+		tab.Audit()
+		tab.Picture("connection-tested")
+
+		// Callers hear it.
+		section(tab, "Calls & messages")
+		played := tab.In("region", "Play a call")
+		if live(t, tab) {
+			tab.Click("button", "Alex Chen")
+			played.See("Good morning Alex Chen, Acme here.")
+		} else {
+			tab.Follow("button", "Alex Chen")
+			played.ReloadUntil("Good morning Alex Chen, Acme here.")
+		}
+	})
+}
