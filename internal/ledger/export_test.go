@@ -10,3 +10,12 @@ const (
 	MaxBatch        = maxBatch
 	MaxBatchBytes   = maxBatchBytes
 )
+
+// ExpireSQL is what removes what is past its time, by what that is.
+func ExpireSQL() map[string]string {
+	statements := map[string]string{}
+	for _, job := range expireSQL {
+		statements[job.what] = job.sql
+	}
+	return statements
+}

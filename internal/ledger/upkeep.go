@@ -11,19 +11,24 @@ import (
 const upkeepStep = 500
 
 // expireSQL removes what organisations keep for a while only (orgs.transcript_days, interaction_days),
-// at most $1 rows at a time. A call or message takes with it what was said, captured and applied; a trigger announces
-// to whose history it belonged, so that no cache tells of it any more (rule 17).
+// at most $1 rows at a time, by an index that has the oldest of each first. A call or message takes
+// with it what was said, captured and applied; a trigger announces to whose history it belonged, so
+// that no cache tells of it any more (rule 17).
 var expireSQL = []struct{ what, sql string }{
 	{"old transcripts", `
-		DELETE FROM transcripts WHERE (org_id, sid, session_id) IN (
-			SELECT t.org_id, t.sid, t.session_id FROM orgs o JOIN transcripts t ON t.org_id = o.id AND t.created_at < now() - make_interval(days => o.transcript_days)
-			WHERE o.transcript_days IS NOT NULL LIMIT $1)`},
+		DELETE FROM transcripts WHERE ctid = ANY (ARRAY (
+			SELECT old.ctid FROM orgs o CROSS JOIN LATERAL (
+				SELECT t.ctid FROM transcripts t WHERE t.org_id = o.id AND t.created_at < now() - make_interval(days => o.transcript_days)
+				ORDER BY t.created_at LIMIT $1) old
+			WHERE o.transcript_days IS NOT NULL LIMIT $1))`},
 	{"old calls and messages", `
 		WITH gone AS (
-			DELETE FROM interactions WHERE id IN (
-				SELECT i.id FROM orgs o JOIN interactions i ON i.org_id = o.id
-					AND i.started_at < now() - make_interval(days => o.interaction_days) AND coalesce(i.ended_at, i.started_at) < now() - make_interval(days => o.interaction_days)
-				WHERE o.interaction_days IS NOT NULL LIMIT $1)
+			DELETE FROM interactions WHERE id = ANY (ARRAY (
+				SELECT old.id FROM orgs o CROSS JOIN LATERAL (
+					SELECT i.id FROM interactions i WHERE i.org_id = o.id
+						AND i.started_at < now() - make_interval(days => o.interaction_days) AND coalesce(i.ended_at, i.started_at) < now() - make_interval(days => o.interaction_days)
+					ORDER BY i.started_at LIMIT $1) old
+				WHERE o.interaction_days IS NOT NULL LIMIT $1))
 			RETURNING org_id, sid
 		), said AS (
 			DELETE FROM transcripts t USING gone WHERE t.org_id = gone.org_id AND t.sid = gone.sid

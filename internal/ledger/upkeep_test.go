@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"ringside/internal/ledger"
 	"ringside/internal/org"
 	"ringside/internal/postgres/pgtest"
@@ -110,6 +112,37 @@ func TestUpkeepGoesOnUntilNothingIsLeft(t *testing.T) {
 			t.Errorf("%s are left: %.100s", table, got)
 		}
 	}
+}
+
+// Every hour the oldest are looked at, and not all there is.
+func TestUpkeepFindsTheOldestByIndex(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, pgtest.New(t))
+	p.keep(t, 30, 30)
+	exec(t, p.pool, `
+		INSERT INTO interactions (org_id, sid, kind, direction, from_address, to_address, status, state_rank, started_at)
+		SELECT $1::text::uuid, 'CA' || n, 'call', 'inbound', '', '', 'ringing', 3, now() - n * interval '1 minute' FROM generate_series(1, 20000) n`, p.org.ID)
+	exec(t, p.pool, `INSERT INTO transcripts (org_id, sid, session_id, lines, created_at) SELECT org_id, sid, 'VX', '[]', started_at FROM interactions`)
+	exec(t, p.pool, `ANALYZE interactions, transcripts, orgs`)
+	for what, sql := range ledger.ExpireSQL() {
+		plan := explain(t, p, strings.ReplaceAll(sql, "$1", "500"))
+		if strings.Contains(plan, "Seq Scan on interactions") || strings.Contains(plan, "Seq Scan on transcripts") {
+			t.Errorf("to remove %s, all are read:\n%s", what, plan)
+		}
+	}
+}
+
+func explain(t *testing.T, p place, sql string) string {
+	t.Helper()
+	rows, err := p.pool.Query(t.Context(), `EXPLAIN `+sql)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // Whose history has lost a call is announced, by all their numbers, so that no agent is told of it.
