@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"ringside/internal/org"
 	"ringside/internal/problem"
@@ -60,6 +62,9 @@ func (b *Book) CarryOn(ctx context.Context) (finished int, err error) {
 		}
 		if err != nil {
 			broken = append(broken, fmt.Errorf("import %s: %w", i.ID, err))
+			if isRefused(err) { // it would be again: people look at it, and continue it once that is mended
+				broken = append(broken, b.endImport(context.WithoutCancel(ctx), &ImportReport{ID: i.ID}, ImportStopped))
+			}
 		} else if report.State == ImportDone {
 			finished++
 		}
@@ -69,3 +74,10 @@ func (b *Book) CarryOn(ctx context.Context) (finished int, err error) {
 
 // leftAtOnce is how many imports are looked for at a time.
 const leftAtOnce = 20
+
+// isRefused reports whether Postgres does not take what it was given, however often it is asked
+// (SQLSTATE classes 22, 23 and 54: bad data, constraints, limits).
+func isRefused(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (strings.HasPrefix(pgErr.Code, "22") || strings.HasPrefix(pgErr.Code, "23") || strings.HasPrefix(pgErr.Code, "54"))
+}

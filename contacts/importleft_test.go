@@ -131,3 +131,19 @@ func TestAnImportIsCarriedOnByOne(t *testing.T) {
 		t.Errorf("%d have finished it, and %d contacts were made; want 1 and 2500", sum, n)
 	}
 }
+
+// Rows that Postgres does not take stop an import: it is not tried again and again.
+func TestAnImportThatCannotGoOnIsStopped(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	plan := s.mustPlan(t, example)
+	s.mustExec(t, `UPDATE contact_import_rows SET name = repeat('x', 1000) WHERE line = 3`)
+	s.mustExec(t, `UPDATE contact_imports SET state = 'running', leased_until = now(), report = report || '{"created": 0, "known": 0}'`)
+	if finished, err := s.CarryOn(t.Context()); finished != 0 || err == nil {
+		t.Errorf("%d imports are finished, %v", finished, err)
+	}
+	if state := s.stateOf(t, plan.ID); state != contacts.ImportStopped {
+		t.Errorf("the import is %s", state)
+	}
+	s.finishes(t, 0, "stopped")
+}
