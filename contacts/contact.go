@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -41,6 +42,7 @@ const (
 	MaxEmail = 254
 	MaxNotes = 20000
 	MaxTags  = 100
+	MaxTag   = 200 // of one tag; an index of the database holds no much longer ones
 )
 
 // Contact is one person of an organisation's address book.
@@ -210,6 +212,8 @@ func (d Draft) withPhone(n phone.Number) (Contact, error) {
 		return Contact{}, problem.Invalid("notes", "The notes are longer than %d characters.", MaxNotes)
 	case len(c.Tags) > MaxTags:
 		return Contact{}, problem.Invalid("tags", "There are more than %d tags.", MaxTags)
+	case slices.ContainsFunc(c.Tags, func(tag string) bool { return utf8.RuneCountInString(tag) > MaxTag }):
+		return Contact{}, problem.Invalid("tags", "A tag is longer than %d characters.", MaxTag)
 	}
 	if c.Email != "" {
 		if verdict := CheckEmail(c.Email); !verdict.Valid {

@@ -60,7 +60,7 @@ func TestAddSaysWhichFieldIsWrong(t *testing.T) {
 	s := newShelf(t)
 	longest := contacts.Draft{Name: strings.Repeat("é", contacts.MaxName), Phone: "+14155551201", Notes: strings.Repeat("é", contacts.MaxNotes)}
 	for i := range contacts.MaxTags {
-		longest.Tags = append(longest.Tags, fmt.Sprint("tag ", i))
+		longest.Tags = append(longest.Tags, fmt.Sprint(i)+strings.Repeat("牙", contacts.MaxTag-2))
 	}
 	s.mustAdd(t, longest)
 	for _, tt := range []struct {
@@ -78,6 +78,7 @@ func TestAddSaysWhichFieldIsWrong(t *testing.T) {
 		{"notes", func(d *contacts.Draft) { d.Notes += "x" }},
 		{"notes", func(d *contacts.Draft) { d.Notes = "\xff" }},
 		{"tags", func(d *contacts.Draft) { d.Tags = append(slices.Clone(d.Tags), "one more") }},
+		{"tags", func(d *contacts.Draft) { d.Tags = []string{strings.Repeat("x", contacts.MaxTag+1)} }},
 	} {
 		d := longest
 		d.Phone = "+14155551202"
