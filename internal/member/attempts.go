@@ -87,7 +87,8 @@ func (a *attempts) succeeded(keys []string) {
 	}
 }
 
-// tidy keeps the memory bounded: it forgets who has not tried for long, and in a flood anybody.
+// tidy keeps the memory bounded: it forgets who has not tried for long, and in a flood anybody. It
+// makes room for many at once, so that a flood does not have it look through all of them each time.
 func (a *attempts) tidy(now time.Time) {
 	if len(a.all) < maxAttempts {
 		return
@@ -98,7 +99,7 @@ func (a *attempts) tidy(now time.Time) {
 		}
 	}
 	for key := range a.all {
-		if len(a.all) < maxAttempts {
+		if len(a.all) < maxAttempts*3/4 {
 			return
 		}
 		delete(a.all, key)
