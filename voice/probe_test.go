@@ -99,6 +99,7 @@ func hears(t *testing.T, do func(net.Conn)) string {
 				return
 			}
 			do(conn)
+			conn.Close()
 		}
 	}()
 	return listener.Addr().String()
