@@ -43,8 +43,15 @@ type violation struct {
 	Nodes            []struct{ Target, Summary string }
 }
 
-// runAuditor checks the page against all rules of axe-core: WCAG 2.0 to 2.2 and best practices.
-const runAuditor = `axe.run(document, {resultTypes: ["violations"]}).then(r => r.violations.map(v => ({
+// Options of axe-core. Without any, it checks the page against all its rules: WCAG 2.0 to 2.2 and best
+// practices.
+const (
+	everyRule    = `{}`
+	coloursAlone = `{runOnly: {type: "rule", values: ["color-contrast", "link-in-text-block"]}}`
+)
+
+// runAuditor checks the page.
+const runAuditor = `axe.run(document, {resultTypes: ["violations"], ...%s}).then(r => r.violations.map(v => ({
 	ID: v.id, Impact: v.impact || "", Help: v.help,
 	Nodes: v.nodes.map(n => ({Target: n.target.flat(9).join(" "), Summary: (n.failureSummary || "").replace(/\s+/g, " ")})),
 })))`
@@ -61,6 +68,18 @@ const overflow = `(screen => {
 // rules, and by its width. Where axe-core is not installed it only says so, except with CI set.
 func (tab *Tab) Audit() {
 	tab.t.Helper()
+	tab.audit(everyRule)
+}
+
+// AuditColours is Audit for a page that has passed it in other colours: only what colours can break
+// is checked.
+func (tab *Tab) AuditColours() {
+	tab.t.Helper()
+	tab.audit(coloursAlone)
+}
+
+func (tab *Tab) audit(rules string) {
+	tab.t.Helper()
 	script, err := readAuditor()
 	if err != nil {
 		if os.Getenv("CI") != "" {
@@ -69,7 +88,7 @@ func (tab *Tab) Audit() {
 		tab.t.Logf("The page is not audited, since axe-core is not installed: run scripts/web.sh.")
 		return
 	}
-	wrong, err := tab.wrong(script)
+	wrong, err := tab.wrong(script, rules)
 	if err != nil {
 		tab.t.Fatalf("audit the page: %v", err)
 	}
@@ -79,7 +98,7 @@ func (tab *Tab) Audit() {
 }
 
 // wrong is what keeps people from using the page.
-func (tab *Tab) wrong(script string) (wrong []string, err error) {
+func (tab *Tab) wrong(script, rules string) (wrong []string, err error) {
 	ctx, cancel := context.WithTimeout(tab.ctx, patience)
 	defer cancel()
 	wide, err := chromedp.Run(ctx, chromedp.Evaluate[string](fmt.Sprintf(overflow, tab.options.Screen.Width)))
@@ -95,7 +114,7 @@ func (tab *Tab) wrong(script string) (wrong []string, err error) {
 				return nil, err
 			}
 		}
-		found, err := audit(ctx, t, script)
+		found, err := audit(ctx, t, script, rules)
 		if tab.options.NoScripts {
 			err = errors.Join(err, runScripts(ctx, t, false))
 		}
@@ -113,7 +132,7 @@ func (tab *Tab) wrong(script string) (wrong []string, err error) {
 
 // audit runs axe-core in a world of its own, where the page's scripts do not meet it and its
 // Content-Security-Policy does not hold.
-func audit(ctx context.Context, t *chromedp.Target, script string) ([]violation, error) {
+func audit(ctx context.Context, t *chromedp.Target, script, rules string) ([]violation, error) {
 	tree, err := cdp.Call(ctx, t, page.GetFrameTree, cdp.Empty{})
 	if err != nil {
 		return nil, err
@@ -126,5 +145,5 @@ func audit(ctx context.Context, t *chromedp.Target, script string) ([]violation,
 	if _, err := chromedp.Evaluate[chromedp.Void](script, there)(ctx, t); err != nil {
 		return nil, err
 	}
-	return chromedp.Evaluate[[]violation](runAuditor, there, chromedp.EvalAwaitPromise)(ctx, t)
+	return chromedp.Evaluate[[]violation](fmt.Sprintf(runAuditor, rules), there, chromedp.EvalAwaitPromise)(ctx, t)
 }

@@ -30,6 +30,7 @@ var pages = map[string]string{
 	"/refused":   `<main><h1>Refused</h1></main>`,
 	"/nameless":  `<main><h1>Nameless</h1><input name="fruit"><img src="data:image/gif;base64,R0lGODlhAQABAAAAACw="></main>`,
 	"/wide":      `<main><h1>Wide</h1><p style="width: 2000px">Wide</p></main>`,
+	"/pale":      `<main><h1>Pale</h1><p style="color: #ccc">Hard to read</p></main>`,
 	"/covered":   `<main><h1>Covered</h1><button>Reach me</button><div style="position: fixed; inset: 0; background: #fff"></div></main>`,
 	"/console":   `<main><h1>Console</h1></main><script>console.error("broken", 7)</script>`,
 	"/throws":    `<main><h1>Throws</h1></main><script>nothing.there()</script>`,
@@ -193,16 +194,19 @@ func TestAudit(t *testing.T) {
 	for _, tt := range []struct {
 		path    string
 		options Options
+		rules   string
 		want    []string
 	}{
-		{"/", Options{}, nil}, // under a Content-Security-Policy
-		{"/", Options{Screen: Phone, NoScripts: true}, nil},
-		{"/nameless", Options{}, []string{"Form elements must have labels (label, critical)\n  input: ", "Images must have alternative text (image-alt, critical)\n  img: "}},
-		{"/wide", Options{Screen: Phone}, []string{"pixels wide on a screen of 390"}},
+		{"/", Options{}, everyRule, nil}, // under a Content-Security-Policy
+		{"/", Options{Screen: Phone, NoScripts: true}, everyRule, nil},
+		{"/nameless", Options{}, everyRule, []string{"Form elements must have labels (label, critical)\n  input: ", "Images must have alternative text (image-alt, critical)\n  img: "}},
+		{"/wide", Options{Screen: Phone}, everyRule, []string{"pixels wide on a screen of 390"}},
+		{"/nameless", Options{}, coloursAlone, nil},
+		{"/pale", Options{}, coloursAlone, []string{"(color-contrast, serious)\n  p: "}},
 	} {
 		tab := New(t, base, tt.options)
 		tab.Open(tt.path)
-		got, err := tab.wrong(script)
+		got, err := tab.wrong(script, tt.rules)
 		if err != nil {
 			t.Fatal(err)
 		}
