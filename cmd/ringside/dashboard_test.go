@@ -115,13 +115,19 @@ func TestEveryPage(t *testing.T) {
 	t.Parallel()
 	o := openOffice(t)
 	o.quiet()
-	pages := crawl(t, o.enter(t, browsertest.Options{}))
+	tab := o.enter(t, browsertest.Options{})
+	pages := crawl(t, tab)
 	for _, must := range []string{"/", "/calls", "/contacts", "/contacts/new", "/campaigns", "/agents", "/billing", "/settings"} {
 		if !slices.Contains(pages, must) {
 			t.Errorf("no link leads to %s", must)
 		}
 	}
 	t.Logf("looking at %q", pages)
+	for _, page := range pages {
+		if bytes := tab.Weigh(page); bytes > maxPage {
+			t.Errorf("%s weighs %d bytes", page, bytes)
+		}
+	}
 	for _, options := range []browsertest.Options{
 		{Screen: browsertest.Desktop}, {Screen: browsertest.Phone}, {Screen: browsertest.Desktop, Dark: true}, {Screen: browsertest.Phone, Dark: true},
 	} {
@@ -131,25 +137,26 @@ func TestEveryPage(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			stranger := browsertest.New(t, o.url, options)
-			look(t, stranger, "/signin")
+			look(browsertest.New(t, o.url, options), "/signin", options.Dark)
 			tab := o.enter(t, options)
 			for _, page := range pages {
-				look(t, tab, page)
+				look(tab, page, options.Dark)
 			}
 			tab.Expect(http.StatusNotFound)
-			look(t, tab, "/nowhere")
+			look(tab, "/nowhere", options.Dark)
 		})
 	}
 }
 
-// look opens a page, weighs it, audits it and takes a picture of it.
-func look(t *testing.T, tab *browsertest.Tab, page string) {
-	t.Helper()
-	if bytes := tab.Weigh(page); bytes > maxPage {
-		t.Errorf("%s weighs %d bytes", page, bytes)
+// look opens a page, audits it and takes a picture of it. A dark page is the light one in other
+// colours.
+func look(tab *browsertest.Tab, page string, dark bool) {
+	tab.Open(page)
+	if dark {
+		tab.AuditColours()
+	} else {
+		tab.Audit()
 	}
-	tab.Audit()
 	name := strings.Trim(rowID.ReplaceAllString(page, "one"), "/")
 	if name == "" {
 		name = "overview"
