@@ -27,13 +27,23 @@ const (
 	SortName          Sort = "name"
 	SortLastContacted Sort = "-last_contacted_at" // the latest first, those never contacted last
 	SortCreated       Sort = "-created_at"        // the newest first
+
+	SortNameDown       Sort = "-name"
+	SortLongestAgo     Sort = "last_contacted_at" // those never contacted first, then the earliest
+	SortCreatedEarlier Sort = "created_at"        // the oldest first
 )
 
-// sortKeys are what each order compares, before the id; each has an index.
+// Sorts are all orders.
+var Sorts = []Sort{SortName, SortNameDown, SortLastContacted, SortLongestAgo, SortCreated, SortCreatedEarlier}
+
+// sortKeys are what each order compares, before the id; each has an index, which is read from either end.
 var sortKeys = map[Sort]struct{ key, cast, after, direction string }{
-	SortName:          {`ringside_fold(name) COLLATE "C"`, "text", ">", "ASC"},
-	SortLastContacted: {`coalesce(last_contacted_at, '-infinity')`, "timestamptz", "<", "DESC"},
-	SortCreated:       {`created_at`, "timestamptz", "<", "DESC"},
+	SortName:           {`ringside_fold(name) COLLATE "C"`, "text", ">", "ASC"},
+	SortNameDown:       {`ringside_fold(name) COLLATE "C"`, "text", "<", "DESC"},
+	SortLastContacted:  {`coalesce(last_contacted_at, '-infinity')`, "timestamptz", "<", "DESC"},
+	SortLongestAgo:     {`coalesce(last_contacted_at, '-infinity')`, "timestamptz", ">", "ASC"},
+	SortCreated:        {`created_at`, "timestamptz", "<", "DESC"},
+	SortCreatedEarlier: {`created_at`, "timestamptz", ">", "ASC"},
 }
 
 // Bounds of a search.
@@ -162,7 +172,7 @@ func (q *Query) check() (from cursor, err error) {
 	_, sorted := sortKeys[q.Sort]
 	switch {
 	case !sorted:
-		return from, problem.Invalid("sort", "There is no order %q: use name, -last_contacted_at or -created_at.", q.Sort)
+		return from, problem.Invalid("sort", "There is no order %q: use name, last_contacted_at or created_at, or one of them with a - in front for the other way round.", q.Sort)
 	case q.Limit < 1 || q.Limit > MaxPage:
 		return from, problem.Invalid("limit", "A page has 1 to %d contacts.", MaxPage)
 	case utf8.RuneCountInString(q.Text) > maxQuery || utf8.RuneCountInString(q.Tag) > maxQuery:

@@ -95,7 +95,7 @@ func TestPages(t *testing.T) {
 	s.mustExec(t, `INSERT INTO contacts (org_id, name, phone, last_contacted_at, created_at)
 		SELECT $1::text::uuid, 'Person ' || n % 5, '+1415555' || 1000 + n, CASE WHEN n % 3 > 0 THEN now() - n % 4 * interval '1 hour' END, now() - n % 6 * interval '1 day'
 		FROM generate_series(1, $2) n`, s.org.ID, people)
-	for _, sort := range []contacts.Sort{contacts.SortName, contacts.SortLastContacted, contacts.SortCreated} {
+	for _, sort := range contacts.Sorts {
 		q := contacts.Query{Sort: sort, Limit: 4}
 		seen := map[string]bool{}
 		var all []contacts.Contact
@@ -118,18 +118,25 @@ func TestPages(t *testing.T) {
 				break
 			}
 			q.Cursor = *got.NextCursor
-			if page == 1 { // the total stays that of the first page
-				s.mustExec(t, `INSERT INTO contacts (org_id, name, phone, last_contacted_at, created_at) VALUES ($1::text::uuid, 'A. Newcomer', '+14155550001', now() + interval '1 hour', now() + interval '1 hour')`, s.org.ID)
+			if page == 1 { // whoever comes in front of what was shown is not; the total stays that of the first page
+				s.mustExec(t, `INSERT INTO contacts (org_id, name, phone, last_contacted_at, created_at) VALUES ($1::text::uuid, $2, '+14155550001', now() + $3::interval, now() + $3::interval)`,
+					s.org.ID, map[bool]string{false: "A. Newcomer", true: "Z. Newcomer"}[sort == contacts.SortNameDown],
+					map[bool]string{false: "-1 year", true: "1 hour"}[strings.HasPrefix(string(sort), "-")])
 			}
 		}
 		s.mustExec(t, `DELETE FROM contacts WHERE phone = '+14155550001'`)
-		if len(all) != people || !slices.IsSortedFunc(all, map[contacts.Sort]func(a, b contacts.Contact) int{
-			contacts.SortName:    func(a, b contacts.Contact) int { return strings.Compare(a.Name, b.Name) },
-			contacts.SortCreated: func(a, b contacts.Contact) int { return b.CreatedAt.Compare(a.CreatedAt) },
-			contacts.SortLastContacted: func(a, b contacts.Contact) int {
-				return orNever(b.LastContactedAt).Compare(orNever(a.LastContactedAt))
+		key, down := strings.CutPrefix(string(sort), "-")
+		order := map[string]func(a, b contacts.Contact) int{
+			"name":       func(a, b contacts.Contact) int { return strings.Compare(a.Name, b.Name) },
+			"created_at": func(a, b contacts.Contact) int { return a.CreatedAt.Compare(b.CreatedAt) },
+			"last_contacted_at": func(a, b contacts.Contact) int {
+				return orNever(a.LastContactedAt).Compare(orNever(b.LastContactedAt))
 			},
-		}[sort]) {
+		}[key]
+		if down {
+			slices.Reverse(all)
+		}
+		if len(all) != people || !slices.IsSortedFunc(all, order) {
 			t.Errorf("by %s: %d people, not in order", sort, len(all))
 		}
 	}

@@ -67,7 +67,7 @@ func contactSearch() []parameter {
 		{name: "tag", description: "A tag that the contacts have, without regard to case."},
 		{name: "source", description: "What made the contacts.", schema: sources()},
 		{name: "archived", description: "Finds the archived contacts in place of the active ones.", schema: &huma.Schema{Type: "boolean", Default: false}},
-		{name: "sort", description: "The order.", schema: withDefault(oneOf(contacts.SortName, contacts.SortLastContacted, contacts.SortCreated), contacts.SortName)},
+		{name: "sort", description: "The order.", schema: withDefault(oneOf(contacts.Sorts...), contacts.SortName)},
 	}
 }
 

@@ -106,24 +106,34 @@ func showContacts(v *visit) error {
 	return v.ok(p)
 }
 
-// sortable are the heads of the list's table. Each order has one direction: the one that is of use.
+// sortable are the heads of the list's table. The head of the order that the list is in leads to the
+// other way round.
 func (v *visit) sortable(now contacts.Sort) []column {
 	if now == "" {
 		now = contacts.SortName
 	}
-	head := func(label string, by contacts.Sort, direction string) column {
+	head := func(label string, first, other contacts.Sort) column {
+		by := first
+		if now == first {
+			by = other
+		}
 		query := v.r.URL.Query()
 		query.Del("cursor")
 		query.Set("sort", string(by))
 		c := column{Label: label, Link: "/contacts?" + query.Encode()}
-		if by == now {
-			c.Sorted = direction
+		if now == first || now == other {
+			c.Sorted = "ascending"
+			if strings.HasPrefix(string(now), "-") {
+				c.Sorted = "descending"
+			}
 		}
 		return c
 	}
+	added := head("Source", contacts.SortCreated, contacts.SortCreatedEarlier)
+	added.Sorted = "" // it is in the order of when they were added, which is not shown
 	return []column{
-		head("Name", contacts.SortName, "ascending"), {Label: "Phone"}, {Label: "E-mail"}, {Label: "Tags"},
-		head("Last contacted", contacts.SortLastContacted, "descending"), head("Source", contacts.SortCreated, ""),
+		head("Name", contacts.SortName, contacts.SortNameDown), {Label: "Phone"}, {Label: "E-mail"}, {Label: "Tags"},
+		head("Last contacted", contacts.SortLastContacted, contacts.SortLongestAgo), added,
 	}
 }
 

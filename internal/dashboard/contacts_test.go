@@ -129,6 +129,14 @@ func TestFindingContacts(t *testing.T) {
 	}
 	b.get("/contacts?q=zzz").wants(t, http.StatusOK, "Nobody was found.")
 	b.get("/contacts?sort=-created_at").wants(t, http.StatusOK, "Jamie Lee").lacks(t, "Add contact", `name="do"`)
+	// The head of the column leads to the other way round.
+	for sort, want := range map[string]string{"": `aria-sort="ascending"><a href="/contacts?sort=-name">Name`, "-name": `aria-sort="descending"><a href="/contacts?sort=name">Name`,
+		"-last_contacted_at": `aria-sort="descending"><a href="/contacts?sort=last_contacted_at">Last`, "last_contacted_at": `aria-sort="ascending"><a href="/contacts?sort=-last_contacted_at">Last`} {
+		page := b.get("/contacts?sort="+sort).wants(t, http.StatusOK, want)
+		if down := strings.Index(page.body, "Jamie Lee") < strings.Index(page.body, "Alex Chen"); down != (sort == "-name") && !strings.Contains(sort, "last") {
+			t.Errorf("sorted by %q, Jamie is in front of Alex: %t", sort, down)
+		}
+	}
 	b.get("/contacts?sort=nonsense").wants(t, http.StatusUnprocessableEntity, "There is no order")
 	if a := b.get("/contacts/export?q=alex"); !strings.Contains(a.body, "Alex Chen") || strings.Contains(a.body, "Jamie") || !strings.Contains(a.header.Get("Content-Disposition"), "contacts.csv") {
 		t.Errorf("exported %v\n%s", a.header, a.body)
