@@ -21,6 +21,7 @@ type contactsPage struct {
 	Sources  []option
 	Usage    contacts.Usage
 	Filtered bool
+	Tags     []string // to choose from
 }
 
 func (*contactsPage) template() string { return "contacts" }
@@ -86,6 +87,11 @@ func showContacts(v *visit) error {
 		Sources: []option{{"", "any"}}, Filtered: q.Text != "" || q.Tag != "" || q.Source != "" || q.Archived}
 	if p.Usage, err = v.Book.Usage(v.r.Context(), v.org.ID); err != nil {
 		return err
+	}
+	if !v.byScript() { // which only takes what was found
+		if p.Tags, err = v.Book.Tags(v.r.Context(), v.org.ID); err != nil {
+			return err
+		}
 	}
 	for _, s := range []contacts.Source{contacts.SourcePerson, contacts.SourceCapture, contacts.SourceImport, contacts.SourceAuto} {
 		p.Sources = append(p.Sources, option{string(s), sourceWords[s]})
@@ -186,6 +192,15 @@ func changeChosen(v *visit) error {
 	}
 	v.changed("", "", map[string]any{"do": f.Get("do"), "tag": strings.TrimSpace(f.Get("tag")), "count": n})
 	return v.goTo(back, said)
+}
+
+// Nearly is for how many contacts the plan has room, if that is not many any more, and 0 otherwise.
+func (p *contactsPage) Nearly() int {
+	limit := p.Usage.Limit
+	if limit == nil || p.Usage.Used < *limit-*limit/10 {
+		return 0
+	}
+	return max(0, *limit-p.Usage.Used)
 }
 
 // Asked is the query of the page's address without its page, for the links that go on from it.

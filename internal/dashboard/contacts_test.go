@@ -111,7 +111,20 @@ func TestAddingPastThePlan(t *testing.T) {
 	}
 	b := s.as(member.Editor)
 	b.post("/contacts", url.Values{"name": {"Al"}, "phone": {"+14155551201"}}).wants(t, http.StatusPaymentRequired, "limit of 1 contacts is reached", "See your plan", `value="Al"`)
-	b.get("/contacts").wants(t, http.StatusOK, "Your plan")
+	b.get("/contacts").wants(t, http.StatusOK, "Your plan's 1 contacts are used")
+	for _, limit := range []int{2, 10, 1000} { // there is room enough
+		if err := s.dashboard.Orgs.SetContactLimit(t.Context(), s.acme.ID, ptr(limit)); err != nil {
+			t.Fatal(err)
+		}
+		b.get("/contacts").wants(t, http.StatusOK).lacks(t, "See your plan")
+	}
+	for range 8 {
+		s.alex()
+	}
+	if err := s.dashboard.Orgs.SetContactLimit(t.Context(), s.acme.ID, ptr(10)); err != nil {
+		t.Fatal(err)
+	}
+	b.get("/contacts").wants(t, http.StatusOK, "Your plan has room for 1 more contact.")
 }
 
 func TestFindingContacts(t *testing.T) {
@@ -127,6 +140,8 @@ func TestFindingContacts(t *testing.T) {
 		}
 		b.get("/contacts?"+query).wants(t, http.StatusOK, want, "1 contact found").lacks(t, missing)
 	}
+	b.get("/contacts").wants(t, http.StatusOK, `<datalist id="tags"><option value="vip">`)
+	b.do(http.MethodGet, "/contacts?q=ale", nil, "HX-Request", "true").wants(t, http.StatusOK, "Alex Chen").lacks(t, `<option value="vip">`)
 	b.get("/contacts?q=zzz").wants(t, http.StatusOK, "Nobody was found.")
 	b.get("/contacts?sort=-created_at").wants(t, http.StatusOK, "Jamie Lee").lacks(t, "Add contact", `name="do"`)
 	// The head of the column leads to the other way round.
