@@ -250,3 +250,46 @@ func TestStoryOfAGreeting(t *testing.T) {
 		}
 	})
 }
+
+func TestStoryOfAMember(t *testing.T) {
+	t.Parallel()
+	withAndWithoutScripts(t, func(t *testing.T, o *office, tab *browsertest.Tab) {
+		section(tab, "Settings")
+		tab.In("navigation", "Settings").Follow("link", "Members")
+		tab.Fill("E-mail", "robin@example.com")
+		tab.Choose("Role", "Viewer: only looks")
+		tab.Follow("button", "Make an invitation")
+		tab.See("A link for robin@example.com")
+		tab.Audit()
+		tab.Picture("invitation")
+
+		// Robin comes with the link, and chooses a password.
+		robin := browsertest.New(t, o.url, browsertest.Options{NoScripts: tab.NoScripts(), Zone: "America/New_York"})
+		robin.Open(tab.Text("#the-link"))
+		robin.Audit()
+		robin.Expect(http.StatusUnprocessableEntity)
+		robin.Fill("Password", "too short")
+		robin.Follow("button", "Set the password and sign in")
+		robin.See("at least 12 characters")
+		robin.Fill("Password", "a few words of Robin's")
+		robin.Follow("button", "Set the password and sign in")
+		robin.Sees("heading", "Overview")
+		section(robin, "Contacts")
+		robin.See("Alex Chen")
+		robin.SeeNo("Add contact", "Archive chosen")
+
+		robin.Follow("button", "Sign out")
+		robin.Open("/contacts")
+		robin.Fill("E-mail", "robin@example.com")
+		robin.Fill("Password", "a few words of Robin's")
+		robin.Follow("button", "Sign in")
+		robin.Sees("heading", "Contacts")
+
+		// Who is removed is out at once.
+		section(tab, "Settings")
+		tab.In("navigation", "Settings").Follow("link", "Members")
+		tab.Follow("button", "Remove robin@example.com")
+		robin.Open("/calls")
+		robin.Sees("heading", "Sign in")
+	})
+}

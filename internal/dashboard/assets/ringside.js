@@ -30,6 +30,10 @@
     if (!button) return;
     const source = document.getElementById(button.dataset.copy);
     if (!source) return;
+    if (!navigator.clipboard) { // only where the connection is safe
+      getSelection().selectAllChildren(source);
+      return;
+    }
     await navigator.clipboard.writeText(source.value ?? source.textContent.trim());
     const label = button.textContent;
     button.textContent = "Copied";

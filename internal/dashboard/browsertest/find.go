@@ -193,6 +193,16 @@ func (tab *Tab) Is(expression string) bool {
 	return holds
 }
 
+// Text returns what the element shows that a CSS selector names: something to be copied from the page.
+func (tab *Tab) Text(selector string) (text string) {
+	tab.t.Helper()
+	tab.try(func(ctx context.Context, t *chromedp.Target) (err error) {
+		text, err = chromedp.Evaluate[string](fmt.Sprintf("document.querySelector(%q).innerText", selector))(ctx, t)
+		return err
+	})
+	return text
+}
+
 // Fetch returns what the site answers at a path that is no page, such as a file to download.
 func (tab *Tab) Fetch(path string) string {
 	tab.t.Helper()
