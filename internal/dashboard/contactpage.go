@@ -39,6 +39,10 @@ type timelineEntry struct {
 	Title string
 	Text  string
 	Link  string
+	Heard []string // what the caller said of themselves, as it was kept
+	Talk  []said   // how the call went, from its beginning
+	Cut   bool     // it went on
+	sid   string
 }
 
 // timelineLength is how many calls and changes a contact's page shows.
@@ -95,13 +99,13 @@ func (v *visit) fillTimeline(p *contactPage) error {
 	p.More = list.NextCursor != nil || changes.NextCursor != nil
 	var entries []timelineEntry
 	for _, i := range list.Interactions {
-		entries = append(entries, timelineEntry{At: p.Moment(i.StartedAt), when: i.StartedAt, Kind: i.Kind, Title: interactionTitle(i), Text: i.Summary, Link: "/calls/" + i.SID})
+		entries = append(entries, timelineEntry{At: p.Moment(i.StartedAt), when: i.StartedAt, Kind: i.Kind, Title: interactionTitle(i), Text: i.Summary, Link: "/calls/" + i.SID, sid: i.SID})
 	}
 	for _, e := range changes.Entries {
 		entries = append(entries, timelineEntry{At: p.Moment(e.At), when: e.At, Kind: "change", Title: actorWords(e.Actor) + " " + actionWords(e.Action), Text: detailWords(e.Details)})
 	}
 	p.Timeline = latestFirst(entries, timelineLength)
-	return nil
+	return v.fillTalks(p)
 }
 
 // latestFirst puts entries in order, and keeps the first of them.

@@ -25,7 +25,7 @@ var _ = sample(
 		Usage: contacts.Usage{Used: 3, Limit: ptr(2), Over: 1}, Sources: []option{{"", "any"}}, Pager: pager{First: "/contacts", Next: "/contacts?cursor=x"}},
 	&contactFormPage{Form: form{Values: url.Values{"name": {"<worked>"}}, Problem: &problem.Error{Code: problem.CodeDuplicatePhone, Field: "phone", Detail: "It exists.", ID: "2"}}},
 	&contactFormPage{Contact: &alexSample, Form: form{Problem: &problem.Error{Code: problem.CodeContactLimitReached, Detail: "Full."}}},
-	&contactPage{Contact: alexSample, Origins: []originRow{{"Name", "Alex", "added by hand", moment{Text: "now"}}}, Timeline: []timelineEntry{{Title: "Call", Text: "<worked>", Link: "/calls/CA1"}}, More: true},
+	&contactPage{Contact: alexSample, Origins: []originRow{{"Name", "Alex", "added by hand", moment{Text: "now"}}}, Timeline: []timelineEntry{{Title: "Call", Text: "<worked>", Link: "/calls/CA1", Heard: []string{"Saved: <worked>"}, Talk: []said{{Who: "caller", Text: "<worked>"}, {Who: "agent"}}, Cut: true}}, More: true},
 	&contactPage{Contact: contacts.Contact{Name: "Al", ArchivedAt: ptr(time.Now())}},
 	&contactPage{Contact: contacts.Contact{Name: "Al", ArchivedAt: ptr(time.Now()), MergedInto: ptr("1")}, Into: &alexSample, MergeID: "3"},
 	&mergePage{Contact: alexSample, Found: []contacts.Contact{alexSample}}, &mergePage{Contact: alexSample}, &mergePage{Contact: alexSample, With: &alexSample},
