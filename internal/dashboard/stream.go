@@ -67,8 +67,9 @@ func (v *visit) keep(ctx context.Context, s *sender) {
 		case <-v.stopped:
 			return
 		case <-beat.C:
-			v.session = nil
-			if err := v.recognise(); err == nil && v.session == nil {
+			now := *v // what feed reads stays as it is
+			now.session = nil
+			if err := now.recognise(); err == nil && now.session == nil {
 				return // signed out meanwhile
 			}
 			if s.write([]byte(":\n\n")) != nil {
