@@ -12,6 +12,26 @@ import (
 	"ringside/internal/postgres/pgtest"
 )
 
+// The dashboard in a real browser. No test of the program runs beside: browsers leave others little of
+// a small machine, and some of those tell how quick the program is.
+func TestDashboard(t *testing.T) {
+	for name, story := range map[string]func(*testing.T){
+		"every page":    everyPage,
+		"of a contact":  storyOfAContact,
+		"of finding":    storyOfFinding,
+		"of an import":  storyOfAnImport,
+		"of a call":     storyOfACall,
+		"of leaving":    storyOfLeaving,
+		"of a greeting": storyOfAGreeting,
+		"of a member":   storyOfAMember,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			story(t)
+		})
+	}
+}
+
 // office is a demo whose dashboard people use, each from a browser of their own.
 type office struct {
 	*program
@@ -111,8 +131,7 @@ func crawl(t *testing.T, tab *browsertest.Tab) (pages []string) {
 const maxPage = 100_000
 
 // Every page that can be reached by links can be read and used by everybody, on every screen.
-func TestEveryPage(t *testing.T) {
-	t.Parallel()
+func everyPage(t *testing.T) {
 	o := openOffice(t)
 	o.quiet()
 	tab := o.enter(t, browsertest.Options{})

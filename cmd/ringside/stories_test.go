@@ -24,8 +24,7 @@ func search(t *testing.T, tab *browsertest.Tab, text string) {
 	}
 }
 
-func TestStoryOfAContact(t *testing.T) {
-	t.Parallel()
+func storyOfAContact(t *testing.T) {
 	withAndWithoutScripts(t, func(t *testing.T, _ *office, tab *browsertest.Tab) {
 		section(tab, "Contacts")
 		tab.See("Alex Chen", "+1 415-555-1200", "alex@acme.io", "vip")
@@ -75,8 +74,7 @@ func TestStoryOfAContact(t *testing.T) {
 	})
 }
 
-func TestStoryOfFinding(t *testing.T) {
-	t.Parallel()
+func storyOfFinding(t *testing.T) {
 	withAndWithoutScripts(t, func(t *testing.T, _ *office, tab *browsertest.Tab) {
 		section(tab, "Contacts")
 		for _, sought := range []string{"jamie", "202-555-0133"} {
@@ -103,8 +101,7 @@ Nobody Here,12,,
 Sam Hill,+1 (303) 555-0150,,
 `
 
-func TestStoryOfAnImport(t *testing.T) {
-	t.Parallel()
+func storyOfAnImport(t *testing.T) {
 	withAndWithoutScripts(t, func(t *testing.T, _ *office, tab *browsertest.Tab) {
 		section(tab, "Contacts")
 		tab.Follow("link", "Import a file")
@@ -149,8 +146,7 @@ func TestStoryOfAnImport(t *testing.T) {
 	})
 }
 
-func TestStoryOfACall(t *testing.T) {
-	t.Parallel()
+func storyOfACall(t *testing.T) {
 	withAndWithoutScripts(t, func(t *testing.T, o *office, tab *browsertest.Tab) {
 		o.quiet()
 		section(tab, "Calls & messages")
@@ -183,8 +179,7 @@ func TestStoryOfACall(t *testing.T) {
 	})
 }
 
-func TestStoryOfLeaving(t *testing.T) {
-	t.Parallel()
+func storyOfLeaving(t *testing.T) {
 	withAndWithoutScripts(t, func(t *testing.T, _ *office, tab *browsertest.Tab) {
 		section(tab, "Contacts")
 		tab.Follow("button", "Sign out")
@@ -202,8 +197,7 @@ func TestStoryOfLeaving(t *testing.T) {
 	})
 }
 
-func TestStoryOfAGreeting(t *testing.T) {
-	t.Parallel()
+func storyOfAGreeting(t *testing.T) {
 	withAndWithoutScripts(t, func(t *testing.T, o *office, tab *browsertest.Tab) {
 		o.quiet()
 		section(tab, "Voice agents")
@@ -251,8 +245,7 @@ func TestStoryOfAGreeting(t *testing.T) {
 	})
 }
 
-func TestStoryOfAMember(t *testing.T) {
-	t.Parallel()
+func storyOfAMember(t *testing.T) {
 	withAndWithoutScripts(t, func(t *testing.T, o *office, tab *browsertest.Tab) {
 		section(tab, "Settings")
 		tab.In("navigation", "Settings").Follow("link", "Members")
