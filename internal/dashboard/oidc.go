@@ -138,7 +138,7 @@ func endOIDC(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := v.signIn(m.ID); err != nil {
+	if err := v.signIn(m); err != nil {
 		return err
 	}
 	return v.goTo(local(a.Next), "")

@@ -86,7 +86,7 @@ func changePassword(v *visit) error {
 		return err
 	}
 	m := v.session.Member
-	if err := v.Members.ChangePassword(v.r.Context(), m.ID, f.Get("present"), f.Get("password"), v.remote()); err != nil {
+	if err := v.Members.ChangePassword(v.r.Context(), m.ID, f.Get("present"), f.Get("password"), v.place(m.Email)); err != nil {
 		p, pageErr := v.accountPage()
 		if pageErr != nil {
 			return errors.Join(err, pageErr)
@@ -94,7 +94,7 @@ func changePassword(v *visit) error {
 		return v.again(err, &p.Form, p) // passwords are not sent back
 	}
 	v.changed(m.ID, m.Email, nil)
-	if err := v.signIn(m.ID); err != nil {
+	if err := v.signIn(m); err != nil {
 		return err
 	}
 	return v.goTo("/settings", "Your password is changed. You are signed out everywhere else.")

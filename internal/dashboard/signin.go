@@ -57,11 +57,11 @@ func signIn(v *visit) error {
 	if err != nil {
 		return err
 	}
-	m, err := v.Members.SignIn(v.r.Context(), f.Get("email"), f.Get("password"), v.remote())
+	m, err := v.Members.SignIn(v.r.Context(), f.Get("email"), f.Get("password"), v.place(f.Get("email")))
 	if err != nil {
 		return v.refusedSignIn(err, v.signInPage(f, local(f.Get("next"))))
 	}
-	if err := v.signIn(m.ID); err != nil {
+	if err := v.signIn(m); err != nil {
 		return err
 	}
 	return v.goTo(local(f.Get("next")), "")
@@ -98,7 +98,7 @@ func showWelcome(v *visit) error {
 		if err != nil {
 			return err
 		}
-		if err := v.signIn(m.ID); err != nil {
+		if err := v.signIn(m); err != nil {
 			return err
 		}
 		return v.goTo("/calls", "")
@@ -122,7 +122,7 @@ func acceptWelcome(v *visit) error {
 		p := &welcomePage{frame: frame{Title: "Welcome"}, Token: token, Link: link, Form: f}
 		return v.again(err, &p.Form, p)
 	}
-	if err := v.signIn(m.ID); err != nil {
+	if err := v.signIn(m); err != nil {
 		return err
 	}
 	return v.goTo("/", "Welcome. You are signed in.")

@@ -80,3 +80,30 @@ func TestAGuesserWaitsAndNobodyElse(t *testing.T) {
 		t.Errorf("the member cannot sign in from elsewhere: %v", err)
 	}
 }
+
+// Behind a proxy everybody comes from one address. A browser in which the member has signed in before
+// does not wait for somebody who guesses from there; its mark is of no use for anybody else.
+func TestAKnownBrowserDoesNotWait(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.nobody().post("/welcome/"+s.invite("sam@example.com", member.Viewer), url.Values{"password": {password}})
+	robin := s.nobody()
+	robin.post("/welcome/"+s.invite("robin@example.com", member.Viewer), url.Values{"password": {password}})
+	robin.postAnd("/signout", nil)
+	for range 8 {
+		s.nobody().post("/signin", url.Values{"email": {"robin@example.com"}, "password": {"not the password"}})
+	}
+	right := url.Values{"email": {"robin@example.com"}, "password": {password}}
+	s.nobody().post("/signin", right).wants(t, http.StatusTooManyRequests)
+	robin.post("/signin", url.Values{"email": {"sam@example.com"}, "password": {"a guess at somebody else"}}).wants(t, http.StatusUnauthorized)
+	if a := robin.post("/signin", right); a.status != http.StatusSeeOther {
+		t.Errorf("a known browser gets %d\n%s", a.status, a.body)
+	}
+	// Guesses in it are counted, too.
+	robin.postAnd("/signout", nil)
+	var last answer
+	for range 8 {
+		last = robin.post("/signin", url.Values{"email": {"robin@example.com"}, "password": {"not the password"}})
+	}
+	last.wants(t, http.StatusTooManyRequests)
+}

@@ -66,15 +66,16 @@ func (v *visit) recognise() error {
 }
 
 // signIn begins a session of a member in this browser. It takes the place of any that it had.
-func (v *visit) signIn(memberID string) error {
+func (v *visit) signIn(m member.Member) error {
 	if err := v.endSession(); err != nil {
 		return err
 	}
-	token, expires, err := v.Members.StartSession(v.r.Context(), memberID, v.r.UserAgent(), v.remote())
+	token, expires, err := v.Members.StartSession(v.r.Context(), m.ID, v.r.UserAgent(), v.remote())
 	if err != nil {
 		return err
 	}
 	v.setCookie(v.sessionCookieName(), token, expires)
+	v.remember(m.Email)
 	return nil
 }
 
