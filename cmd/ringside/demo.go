@@ -70,13 +70,12 @@ func (c *demoCommand) Run(a *app) (err error) {
 		return err
 	}
 	err = d.play(ctx)
-	if err == nil {
-		d.invite()
-		<-ctx.Done()
-	}
 	if ctx.Err() != nil {
 		return nil // Ctrl-C is how this demo ends
 	}
+	// What went wrong was said; the dashboard shows more of it.
+	d.invite()
+	<-ctx.Done()
 	return err
 }
 
