@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"strings"
@@ -43,6 +44,7 @@ type Config struct {
 	ImportField       int           `env:"RINGSIDE_IMPORT_FIELD" envDefault:"20000"`
 	APIRate           float64       `env:"RINGSIDE_API_RATE" envDefault:"50"`
 	APIBurst          int           `env:"RINGSIDE_API_BURST" envDefault:"100"`
+	TrustedProxies    string        `env:"RINGSIDE_TRUSTED_PROXIES"`
 	OIDCIssuer        string        `env:"RINGSIDE_OIDC_ISSUER"`
 	OIDCClientID      string        `env:"RINGSIDE_OIDC_CLIENT_ID"`
 	OIDCClientSecret  Secret        `env:"RINGSIDE_OIDC_CLIENT_SECRET"`
@@ -140,6 +142,11 @@ func (c *Config) check() (mistakes []error) {
 	if c.APIBurst < 1 {
 		mistake("RINGSIDE_API_BURST=%d must be at least 1; RINGSIDE_API_RATE=0 sets no limit", c.APIBurst)
 	}
+	for network := range strings.SplitSeq(c.TrustedProxies, ",") {
+		if _, err := netip.ParsePrefix(strings.TrimSpace(network)); err != nil && c.TrustedProxies != "" {
+			mistake("RINGSIDE_TRUSTED_PROXIES: %q is not a network: write it like 10.0.0.0/8, or 192.0.2.7/32 for one address, with commas between", network)
+		}
+	}
 	if mistaken := c.checkOIDC(); mistaken != nil {
 		mistakes = append(mistakes, mistaken)
 	}
@@ -167,6 +174,16 @@ func (c *Config) checkOIDC() error {
 		return errors.New("RINGSIDE_OIDC_ISSUER needs RINGSIDE_PUBLIC_URL: the identity provider sends people back there, to /signin/oidc/return")
 	}
 	return nil
+}
+
+// Proxies are the networks of RINGSIDE_TRUSTED_PROXIES.
+func (c *Config) Proxies() (networks []netip.Prefix) {
+	for text := range strings.SplitSeq(c.TrustedProxies, ",") {
+		if network, err := netip.ParsePrefix(strings.TrimSpace(text)); err == nil { // checked at start
+			networks = append(networks, network.Masked())
+		}
+	}
+	return networks
 }
 
 // isAddress reports whether a listener could be given this host and port.

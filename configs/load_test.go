@@ -231,6 +231,17 @@ func ExampleConfig_Settings() {
 	// RINGSIDE_OPS_LISTEN=127.0.0.1:8081
 }
 
+func TestTrustedProxies(t *testing.T) {
+	t.Parallel()
+	c, err := configs.Load([]string{"RINGSIDE_TRUSTED_PROXIES=10.0.0.0/8, 2001:db8::/32"})
+	if err != nil || len(c.Proxies()) != 2 || c.Proxies()[1].String() != "2001:db8::/32" {
+		t.Errorf("%v: %v", c.Proxies(), err)
+	}
+	if _, err := configs.Load([]string{"RINGSIDE_TRUSTED_PROXIES=10.0.0.1"}); err == nil || !strings.Contains(err.Error(), "is not a network") {
+		t.Errorf("an address without a mask: %v", err)
+	}
+}
+
 func TestIdentityProviderSettings(t *testing.T) {
 	t.Parallel()
 	public := "RINGSIDE_PUBLIC_URL=https://ringside.example.com"

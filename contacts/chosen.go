@@ -48,20 +48,26 @@ func (b *Book) TagChosen(ctx context.Context, o org.Org, contactIDs []string, ta
 }
 
 // chosen does something with each of the contacts, and counts for how many it was done. What is not
-// there, or needs nothing done, is passed over; anything else ends it.
+// there, or needs nothing done, is passed over. One that refuses is passed over too, and the first
+// such problem returned when all others are done; any other error ends it.
 func (b *Book) chosen(contactIDs []string, do func(contactID string) error) (done int, err error) {
 	if len(contactIDs) > MaxPage {
 		return 0, tooManyChosen()
 	}
+	var first error
 	for _, contactID := range contactIDs {
 		err := do(contactID)
-		if p, ok := errors.AsType[*problem.Error](err); ok && p.Code == problem.CodeNotFound {
-			continue
-		}
-		if err != nil {
+		p, refused := errors.AsType[*problem.Error](err)
+		switch {
+		case refused && p.Code == problem.CodeNotFound:
+		case refused && first == nil:
+			first = p
+		case refused:
+		case err != nil:
 			return done, err
+		default:
+			done++
 		}
-		done++
 	}
-	return done, nil
+	return done, first
 }

@@ -57,7 +57,7 @@ func (b *Book) CarryOn(ctx context.Context) (finished int, err error) {
 			break
 		}
 		report, err := b.ApplyInBackground(ctx, i.OrgID, i.ID)
-		if _, taken := errors.AsType[*problem.Error](err); taken { // another program was quicker
+		if p, ok := errors.AsType[*problem.Error](err); ok && p.Code == problem.CodeConflict { // another program was quicker
 			continue
 		}
 		if err != nil {

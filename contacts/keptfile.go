@@ -17,6 +17,9 @@ import (
 // KeptFilesFor is how long a file is kept between the trial of an import and the import.
 const KeptFilesFor = 24 * time.Hour
 
+// filesKept is how many files of an organisation are kept at the same time.
+const filesKept = 10
+
 // filePart is how much of a kept file is in one row, in bytes.
 const filePart = 1 << 20
 
@@ -41,6 +44,11 @@ func (b *Book) KeepFile(ctx context.Context, id org.ID, name, campaign string, c
 		id, f.Name, campaign).Scan(&f.ID, &f.Created)
 	if err == nil {
 		err = b.keepParts(ctx, f.ID, content, limit)
+	}
+	if err == nil { // whoever tries many files keeps the last few
+		_, err = b.pool.Exec(ctx, `
+			DELETE FROM import_files WHERE org_id = $1::text::uuid AND id NOT IN (
+				SELECT id FROM import_files WHERE org_id = $1::text::uuid ORDER BY created_at DESC, id LIMIT $2)`, id, filesKept)
 	}
 	if err != nil {
 		_, cleanErr := b.pool.Exec(context.WithoutCancel(ctx), `DELETE FROM import_files WHERE id = nullif($1, '')::uuid`, f.ID)

@@ -135,7 +135,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	s.members, s.audit = member.NewStore(s.db.Pool), audit.NewLog(s.db.Pool)
 	s.listen(callers, calls)
 	s.pages = &dashboard.Dashboard{PublicURL: publicURL, Orgs: store, Members: s.members, Audit: s.audit,
-		Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Log: s.log, ErasureKey: secret, ImportLimits: importLimits(s.config), Health: s.health, Probe: probe}
+		Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Log: s.log, ErasureKey: secret, ImportLimits: importLimits(s.config), Proxies: s.config.Proxies(), Health: s.health, Probe: probe}
 	if s.config.OIDCIssuer != "" {
 		s.pages.OIDC = &dashboard.OIDC{Issuer: s.config.OIDCIssuer, ClientID: s.config.OIDCClientID, ClientSecret: string(s.config.OIDCClientSecret)}
 	}

@@ -330,5 +330,12 @@ func (l *lateHeader) Write(p []byte) (int, error) {
 		h.Set("Content-Disposition", `attachment; filename="`+l.name+`.csv"`)
 		h.Set("Cache-Control", "no-store")
 	}
+	// A client that does not read must not hold the connection that the file is read from.
+	if err := http.NewResponseController(l.w).SetWriteDeadline(time.Now().Add(sendWithin)); err != nil {
+		return 0, err
+	}
 	return l.w.Write(p)
 }
+
+// sendWithin is how long a client may take to read a part of a file.
+const sendWithin = 10 * time.Second

@@ -117,9 +117,9 @@ func (l *Log) List(ctx context.Context, id org.ID, q Query) (Page, error) {
 	}
 	rows, err := l.pool.Query(ctx, `
 		SELECT id::text, org_id::text, at, actor_kind, actor_id, actor_name, action, subject, label, details FROM audit_log
-		WHERE org_id = $1::text::uuid AND ($2 = '' OR subject = $2) AND ($3 = '' OR actor_id = $3)
+		WHERE org_id = $1::text::uuid AND ($2 = '' OR subject = $2 AND subject <> '') AND ($3 = '' OR actor_id = $3 AND actor_id <> '')
 			AND ($4::timestamptz IS NULL OR (at, id) < ($4, nullif($5, '')::uuid))
-		ORDER BY at DESC, id DESC LIMIT $6`, id, q.Subject, q.ActorID, before, beforeID, q.Limit+1)
+		ORDER BY audit_log.at DESC, audit_log.id DESC LIMIT $6`, pgx.QueryExecModeCacheDescribe, id, q.Subject, q.ActorID, before, beforeID, q.Limit+1)
 	if err != nil {
 		return Page{}, fmt.Errorf("read audit log: %w", err)
 	}

@@ -100,11 +100,12 @@ func (v *visit) readCallQuery() (shown callQuery, q ledger.Query) {
 		known := shown.Known == "yes"
 		q.Known = &known
 	}
-	if day, err := time.ParseInLocation(time.DateOnly, shown.From, v.zone()); err == nil {
-		q.From = &day
+	if day, err := time.Parse(time.DateOnly, shown.From); err == nil {
+		begin := ledger.DayBegins(day.Year(), day.Month(), day.Day(), v.zone())
+		q.From = &begin
 	}
-	if day, err := time.ParseInLocation(time.DateOnly, shown.Until, v.zone()); err == nil {
-		next := day.AddDate(0, 0, 1)
+	if day, err := time.Parse(time.DateOnly, shown.Until); err == nil {
+		next := ledger.DayBegins(day.Year(), day.Month(), day.Day()+1, v.zone())
 		q.Before = &next
 	}
 	return shown, q

@@ -30,7 +30,7 @@ var _ = sample(
 	&overviewPage{Periods: []period{{7, true}, {30, false}}, Overview: ledger.Overview{Calls: 3, Known: 1, Outbound: 1, P50: time.Millisecond, P99: time.Second, Days: []ledger.Day{{Date: time.Now(), Calls: 3, Known: 1}}},
 		Chart: drawDays([]ledger.Day{{Date: time.Now(), Calls: 3, Known: 1}}), Gained: []gain{{"imported", 2}, {"added by hand", 1}}, Latest: []callRow{callSample},
 		Health: []Health{{"Database", "bad", "away"}, {"Cache", "warn", "slow"}, {"Runtime", "good", "fine"}}},
-	&overviewPage{Demo: true},
+	&overviewPage{},
 )
 
 var _ = rows("/calls/{sid}", func(s *site) string { return "/calls/" + s.call(callOf{from: s.another()}) })

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ type contactFormPage struct {
 	frame
 	Form    form
 	Contact *contacts.Contact // nil: a new one
+	Theirs  []theirs          // what somebody else has changed meanwhile
 }
 
 func (*contactFormPage) template() string { return "contact-form" }
@@ -26,6 +28,9 @@ var contactFields = []string{"name", "phone", "email", "tags", "notes"}
 func (p *contactFormPage) Full() bool {
 	return p.Form.Problem != nil && p.Form.Problem.Code == problem.CodeContactLimitReached
 }
+
+// Fields are the names of the fields.
+func (*contactFormPage) Fields() []string { return contactFields }
 
 // General is what is wrong with none of the fields.
 func (p *contactFormPage) General() string { return p.Form.General(contactFields...) }
@@ -57,8 +62,11 @@ func showEditContact(v *visit) error {
 	if err != nil {
 		return err
 	}
-	values := url.Values{"name": {c.Name}, "phone": {string(c.Phone)}, "email": {c.Email}, "tags": {strings.Join(c.Tags, ", ")}, "notes": {c.Notes},
-		"seen": {c.UpdatedAt.Format(time.RFC3339Nano)}}
+	values := url.Values{"seen": {c.UpdatedAt.Format(time.RFC3339Nano)}}
+	for name, value := range contactValues(c) {
+		values.Set(name, value)
+		values.Set("was."+name, value)
+	}
 	return v.ok(editPage(&c, form{Values: values}))
 }
 
@@ -87,7 +95,13 @@ func changeContact(v *visit) error {
 		// What they typed stays; what somebody else has changed is shown beside it.
 		f.Values.Set("seen", held.UpdatedAt.Format(time.RFC3339Nano))
 		page := editPage(&held, f)
-		page.Form.Problem = problem.New(problem.CodeConflict, "Somebody else changed this contact while you were editing. Below is what you typed; save again to keep it.")
+		for name, value := range contactValues(held) {
+			if value != f.Get("was."+name) {
+				page.Theirs = append(page.Theirs, theirs{name, value})
+			}
+		}
+		slices.SortFunc(page.Theirs, func(a, b theirs) int { return strings.Compare(a.Field, b.Field) })
+		page.Form.Problem = problem.New(problem.CodeConflict, "Somebody else changed this contact while you were editing. Save again to make your changes beside theirs.")
 		return v.show(http.StatusConflict, page)
 	}
 	if err != nil {
@@ -98,23 +112,36 @@ func changeContact(v *visit) error {
 	return v.goTo("/contacts/"+c.ID, "Saved.")
 }
 
-// changeFrom returns what a form changes of a contact, and the names of the fields.
+// contactValues are a contact's fields as the form has them.
+func contactValues(c contacts.Contact) map[string]string {
+	return map[string]string{"name": c.Name, "phone": string(c.Phone), "email": c.Email, "tags": strings.Join(c.Tags, ", "), "notes": c.Notes}
+}
+
+// theirs is a field that somebody else has changed while a form was open, as it is now.
+type theirs struct{ Field, Value string }
+
+// changeFrom returns what a form changes of a contact, and the names of the fields: those that are
+// not as the form was when it was opened, so that what somebody else has changed meanwhile stays.
 func changeFrom(f form, held contacts.Contact) (change contacts.Change, fields []string) {
-	for _, field := range []struct {
-		name, held string
-		to         **string
-	}{{"name", held.Name, &change.Name}, {"phone", string(held.Phone), &change.Phone}, {"email", held.Email, &change.Email}, {"notes", held.Notes, &change.Notes}} {
-		if !f.Values.Has(field.name) {
+	to := map[string]**string{"name": &change.Name, "phone": &change.Phone, "email": &change.Email, "notes": &change.Notes}
+	values := contactValues(held)
+	for _, name := range contactFields {
+		given, was := strings.TrimSpace(lines(f.Get(name))), values[name]
+		if f.Values.Has("was." + name) {
+			was = lines(f.Get("was." + name))
+		}
+		tags := contacts.CleanTags(splitTags(given))
+		switch {
+		case !f.Values.Has(name):
+			continue
+		case name == "tags" && strings.Join(tags, ", ") != was:
+			change.Tags = &tags
+		case name != "tags" && given != strings.TrimSpace(was):
+			*to[name] = &given
+		default:
 			continue
 		}
-		if given := strings.TrimSpace(lines(f.Get(field.name))); given != field.held {
-			*field.to = &given
-			fields = append(fields, field.name)
-		}
-	}
-	if tags := contacts.CleanTags(splitTags(f.Get("tags"))); f.Values.Has("tags") && strings.Join(tags, "\x00") != strings.Join(held.Tags, "\x00") {
-		change.Tags = &tags
-		fields = append(fields, "tags")
+		fields = append(fields, name)
 	}
 	if seen, err := time.Parse(time.RFC3339Nano, f.Get("seen")); err == nil {
 		change.Seen = &seen

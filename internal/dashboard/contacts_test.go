@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"strings"
@@ -153,7 +154,8 @@ func TestFindingContacts(t *testing.T) {
 		}
 	}
 	b.get("/contacts?sort=nonsense").wants(t, http.StatusUnprocessableEntity, "There is no order")
-	if a := b.get("/contacts/export?q=alex"); !strings.Contains(a.body, "Alex Chen") || strings.Contains(a.body, "Jamie") || !strings.Contains(a.header.Get("Content-Disposition"), "contacts.csv") {
+	b.get("/contacts/export").wants(t, http.StatusForbidden)
+	if a := s.as(member.Editor).get("/contacts/export?q=alex"); !strings.Contains(a.body, "Alex Chen") || strings.Contains(a.body, "Jamie") || !strings.Contains(a.header.Get("Content-Disposition"), "contacts.csv") {
 		t.Errorf("exported %v\n%s", a.header, a.body)
 	}
 }
@@ -187,11 +189,23 @@ func TestEditingAContact(t *testing.T) {
 	if err != nil || !held.Origins["name"].At.Equal(c.Origins["name"].At) {
 		t.Errorf("the name counts as changed: %+v, %v", held.Origins, err)
 	}
-	// Somebody else was quicker: what was typed stays, and nothing of theirs is overwritten.
+	// Somebody else was quicker: what was typed stays, and nothing of theirs is overwritten, also when
+	// it is saved again.
+	phone := "+14155550188"
+	if _, err := s.dashboard.Book.Change(t.Context(), s.acme, c.ID, contacts.Change{Phone: &phone}); err != nil {
+		t.Fatal(err)
+	}
+	for name, was := range map[string]string{"name": "Alex Chen", "phone": "+14155551200", "email": "", "tags": "", "notes": "New"} {
+		form.Set("was."+name, was)
+	}
 	form.Set("notes", "From an old page")
-	b.post(at, form).wants(t, http.StatusConflict, "Somebody else changed this contact", "From an old page")
+	again := b.post(at, form).wants(t, http.StatusConflict, "Somebody else changed this contact", "From an old page", "phone: +14155550188")
 	b.get(at).wants(t, http.StatusOK, "New").lacks(t, "From an old page")
-	b.postAnd(at, url.Values{"name": {"Alex Chen"}, "phone": {"+14155551200"}, "notes": {"New"}}).wants(t, http.StatusOK, "Nothing was changed.")
+	form.Set("seen", html.UnescapeString(again.between(t, `name="seen" value="`, `"`)))
+	b.postAnd(at, form).wants(t, http.StatusOK, "From an old page", "+1 415-555-0188")
+	form = url.Values{"name": {"Alex Chen"}, "phone": {phone}, "notes": {"New"}}
+	b.postAnd(at, form).wants(t, http.StatusOK, "Saved.")
+	b.postAnd(at, form).wants(t, http.StatusOK, "Nothing was changed.")
 }
 
 func TestArchivingAndRestoring(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 
@@ -30,6 +31,8 @@ type Dashboard struct {
 	ErasureKey contacts.ErasureKey
 	// ImportLimits bound the files that are uploaded; the zero value has the usual ones.
 	ImportLimits sheet.Limits
+	// Proxies are believed in what they say of where a visitor comes from; none by default.
+	Proxies []netip.Prefix
 	// OIDC is an identity provider by which members may sign in; nil: by password alone.
 	OIDC *OIDC
 	// Health says how the things are that the program depends on; nil says nothing.
@@ -45,6 +48,7 @@ type Dashboard struct {
 	stopped <-chan struct{}
 	stage   stage
 	live    live
+	streams streams
 	imports imports
 	playing sync.WaitGroup // simulated calls
 	zones   sync.Map       // of names of time zones to *time.Location
@@ -103,7 +107,7 @@ func (d *Dashboard) untilStopped(parent context.Context) (context.Context, conte
 // OrMissing serves what mux has no path for with a page that says so, to people's browsers. What
 // programs ask for below /v1 and /twilio is left to mux.
 func (d *Dashboard) OrMissing(mux *http.ServeMux) http.Handler {
-	missing := d.guard(route{method: "GET", role: member.Viewer, serve: func(*visit) error {
+	missing := d.guard(route{method: "GET", serve: func(*visit) error {
 		return problem.NotFound("There is no page at this address.")
 	}})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -9,6 +9,7 @@ import (
 	"ringside/contacts/sheet"
 	"ringside/internal/member"
 	"ringside/internal/org"
+	"ringside/internal/problem"
 )
 
 // importsPage is where a file is given, and the imports so far.
@@ -75,8 +76,8 @@ func (d *Dashboard) start(o org.Org, importID string) error {
 		select {
 		case d.imports.turns <- struct{}{}:
 			defer func() { <-d.imports.turns }()
-		case <-ctx.Done():
-			ended <- nil
+		default: // nothing is begun that would be forgotten when the program ends
+			ended <- problem.New(problem.CodeConflict, "Several imports are going on just now. Wait a little, and start this one again.")
 			return
 		}
 		_, err := d.Book.ApplyInBackground(ctx, o.ID, importID)

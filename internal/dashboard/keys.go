@@ -61,6 +61,12 @@ func showKeys(v *visit) error {
 	if err != nil {
 		return err
 	}
+	var made newKey
+	v.shown(&made)
+	p.Plain, p.Name = made.Plain, made.Name
+	if !made.Old.IsZero() {
+		p.Old = p.Moment(made.Old)
+	}
 	return v.ok(p)
 }
 
@@ -82,17 +88,15 @@ func createKey(v *visit) error {
 	return v.showKey(key, plain, time.Time{})
 }
 
+// newKey is a key that was made just now.
+type newKey struct {
+	Plain, Name string
+	Old         time.Time // until when the one goes on that it replaces; zero: there is none
+}
+
 // showKey shows a key that was made just now.
 func (v *visit) showKey(key org.Key, plain string, old time.Time) error {
-	p, err := v.keysPage()
-	if err != nil {
-		return err
-	}
-	p.Plain, p.Name = plain, key.Name
-	if !old.IsZero() {
-		p.Old = p.Moment(old)
-	}
-	return v.ok(p)
+	return v.goShow("/settings/keys", newKey{plain, key.Name, old})
 }
 
 // keyGrace is how long a key that is replaced goes on, so that whoever uses it can change over.
@@ -109,9 +113,19 @@ func rotateKey(v *visit) error {
 
 func revokeKey(v *visit) error {
 	id := v.r.PathValue("id")
+	keys, err := v.Orgs.Keys(v.r.Context(), v.org.ID)
+	if err != nil {
+		return err
+	}
 	if err := v.Orgs.RevokeKey(v.r.Context(), v.org.ID, id); err != nil {
 		return err
 	}
-	v.changed(id, "", nil)
+	name := ""
+	for _, k := range keys {
+		if k.ID == id {
+			name = k.Name
+		}
+	}
+	v.changed(id, name, nil)
 	return v.goTo("/settings/keys", "The key works no more.")
 }

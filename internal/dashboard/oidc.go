@@ -25,6 +25,7 @@ type OIDC struct {
 
 	mu       sync.Mutex
 	provider *oidc.Provider // nil until it was asked for the first time
+	failed   time.Time      // when it could not be asked
 }
 
 const (
@@ -33,6 +34,8 @@ const (
 	// oidcWithin bounds what is asked of the provider, oidcLife how long somebody may take there.
 	oidcWithin = 10 * time.Second
 	oidcLife   = 15 * time.Minute
+	// oidcPause is how long a provider that could not be asked is left alone.
+	oidcPause = 5 * time.Second
 )
 
 // oidcAttempt is what the browser keeps while somebody is at the provider.
@@ -55,10 +58,14 @@ func (d *Dashboard) oidcRoutes() []route {
 func (o *OIDC) open(ctx context.Context, redirect string) (*oidc.Provider, *oauth2.Config, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.provider == nil && time.Since(o.failed) < oidcPause {
+		return nil, nil, fmt.Errorf("the identity provider %s could not be asked a moment ago", o.Issuer)
+	}
 	if o.provider == nil {
 		// The provider keeps the context for fetching its keys later.
 		provider, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), oidcClient), o.Issuer)
 		if err != nil {
+			o.failed = time.Now()
 			return nil, nil, fmt.Errorf("ask the identity provider %s for its addresses: %w", o.Issuer, err)
 		}
 		o.provider = provider
@@ -173,12 +180,12 @@ func (v *visit) oidcEmail(a oidcAttempt) (string, error) {
 	}
 	var claims struct {
 		Email    string `json:"email"`
-		Verified bool   `json:"email_verified"`
+		Verified any    `json:"email_verified"` // some providers send a text
 	}
 	if err := id.Claims(&claims); err != nil {
 		return refused(fmt.Errorf("read the claims: %w", err))
 	}
-	if claims.Email == "" || !claims.Verified {
+	if claims.Email == "" || claims.Verified != true && claims.Verified != "true" {
 		return "", problem.New(problem.CodeForbidden, "The identity provider has not verified your e-mail address, so it is not known whether it is yours.")
 	}
 	return claims.Email, nil

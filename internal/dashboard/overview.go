@@ -28,7 +28,6 @@ type overviewPage struct {
 	Chart  chart
 	Health []Health
 	Latest []callRow
-	Demo   bool
 }
 
 func (*overviewPage) template() string { return "overview" }
@@ -50,7 +49,7 @@ const latestCalls = 6
 
 func showOverview(v *visit) error {
 	ctx := v.r.Context()
-	p := &overviewPage{frame: frame{Title: "Overview", Here: "overview", Wide: true, Zone: v.zone()}, Period: 7, Demo: v.Demo != nil}
+	p := &overviewPage{frame: frame{Title: "Overview", Here: "overview", Wide: true, Zone: v.zone()}, Period: 7}
 	if days, err := strconv.Atoi(v.r.URL.Query().Get("days")); err == nil && (days == 30 || days == 90) {
 		p.Period = days
 	}
@@ -58,7 +57,7 @@ func showOverview(v *visit) error {
 		p.Periods = append(p.Periods, period{days, days == p.Period})
 	}
 	now := time.Now().In(v.zone())
-	from := time.Date(now.Year(), now.Month(), now.Day()-p.Period+1, 0, 0, 0, 0, v.zone())
+	from := ledger.DayBegins(now.Year(), now.Month(), now.Day()-p.Period+1, v.zone())
 	var err error
 	if p.Overview, err = v.Ledger.Overview(ctx, v.org.ID, from, now); err != nil {
 		return err

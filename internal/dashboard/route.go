@@ -90,6 +90,10 @@ func (d *Dashboard) fail(v *visit, err error) {
 		if v.r.Method == http.MethodGet && v.r.URL.Path != "/" {
 			to += "?next=" + url.QueryEscape(v.r.URL.RequestURI())
 		}
+		if v.byScript() { // the whole page goes, not the part that was asked for
+			v.w.Header().Set("HX-Redirect", to)
+			return
+		}
 		http.Redirect(v.w, v.r, to, http.StatusSeeOther)
 		return
 	}

@@ -164,6 +164,9 @@ func showMembers(v *visit) error {
 	if err != nil {
 		return err
 	}
+	var made newLink
+	v.shown(&made)
+	p.Link, p.Whom = made.Link, made.Whom
 	return v.ok(p)
 }
 
@@ -185,14 +188,12 @@ func inviteMember(v *visit) error {
 	return v.showLink(m, token)
 }
 
-// showLink shows the link of a member, this once: a page that is reloaded has it no more.
+// newLink is a link that was made just now, and for whom.
+type newLink struct{ Link, Whom string }
+
+// showLink shows the link of a member, this once.
 func (v *visit) showLink(m member.Member, token string) error {
-	p, err := v.membersPage()
-	if err != nil {
-		return err
-	}
-	p.Link, p.Whom = v.PublicURL.Webhook("/welcome/"+url.PathEscape(token)), m.Email
-	return v.ok(p)
+	return v.goShow("/settings/members", newLink{v.PublicURL.Webhook("/welcome/" + url.PathEscape(token)), m.Email})
 }
 
 func newMemberLink(v *visit) error {

@@ -109,7 +109,7 @@ func TestInvitingAMember(t *testing.T) {
 	s := open(t)
 	owner := s.as(member.Owner)
 	owner.post("/settings/members", url.Values{"email": {"nonsense"}, "role": {"member"}}).wants(t, http.StatusUnprocessableEntity, "not an e-mail address", `value="nonsense"`)
-	a := owner.post("/settings/members", url.Values{"email": {"Robin@example.com"}, "name": {"Robin"}, "role": {"member"}}).wants(t, http.StatusOK, "A link for Robin@example.com", "no password yet")
+	a := owner.postAnd("/settings/members", url.Values{"email": {"Robin@example.com"}, "name": {"Robin"}, "role": {"member"}}).wants(t, http.StatusOK, "A link for Robin@example.com", "no password yet")
 	link := strings.TrimPrefix(a.between(t, `<code id="the-link">`, "</code>"), s.url)
 	owner.post("/settings/members", url.Values{"email": {"robin@EXAMPLE.com"}, "role": {"viewer"}}).wants(t, http.StatusConflict, "is a member already")
 
@@ -171,14 +171,14 @@ func TestKeys(t *testing.T) {
 	owner := s.as(member.Owner)
 	owner.get("/settings/keys").wants(t, http.StatusOK, "There are no keys yet.")
 	owner.post("/settings/keys", url.Values{"name": {""}}).wants(t, http.StatusUnprocessableEntity, "needs a name")
-	made := owner.post("/settings/keys", url.Values{"name": {"CRM"}, "scope": {"read", "write"}}).wants(t, http.StatusOK, "rsk_", "not shown again", "read, write")
+	made := owner.postAnd("/settings/keys", url.Values{"name": {"CRM"}, "scope": {"read", "write"}}).wants(t, http.StatusOK, "rsk_", "not shown again", "read, write")
 	plain := made.between(t, `<code id="the-key">`, "</code>")
 	if key, err := s.dashboard.Orgs.Authenticate(t.Context(), plain); err != nil || key.OrgID != s.acme.ID {
 		t.Errorf("the key that was shown is %+v: %v", key, err)
 	}
 	page := owner.get("/settings/keys").wants(t, http.StatusOK, "CRM").lacks(t, plain)
 	id := page.between(t, "/settings/keys/", "/rotate")
-	owner.post("/settings/keys/"+id+"/rotate", nil).wants(t, http.StatusOK, "rsk_", "The old one works until")
+	owner.postAnd("/settings/keys/"+id+"/rotate", nil).wants(t, http.StatusOK, "rsk_", "The old one works until")
 	owner.postAnd("/settings/keys/"+id+"/revoke", nil).wants(t, http.StatusOK, "The key works no more.")
 	if _, err := s.dashboard.Orgs.Authenticate(t.Context(), plain); err == nil {
 		t.Error("a revoked key works")
@@ -194,10 +194,10 @@ func TestNumbersPage(t *testing.T) {
 	add := url.Values{"phone": {"(212) 555-0199"}, "agent": {agent.ID}, "account_sid": {"nonsense"}, "auth_token": {"secret-token"}}
 	owner.post("/settings/numbers", add).wants(t, http.StatusUnprocessableEntity, "not a Twilio account SID", `value="(212) 555-0199"`).lacks(t, "secret-token")
 	add.Set("account_sid", testAccount)
-	page := owner.postAnd("/settings/numbers", add).wants(t, http.StatusOK, "+1 212-555-0199 is connected", "nothing in 30 days", s.url+"/twilio/voice/status").lacks(t, "secret-token")
+	page := owner.postAnd("/settings/numbers", add).wants(t, http.StatusOK, "+1 212-555-0199 is connected", "nothing in a month", s.url+"/twilio/voice/status").lacks(t, "secret-token")
 	id := page.between(t, "/settings/numbers/", "/move")
 	s.call(callOf{from: "+14155551200", at: time.Now().Add(-time.Hour)})
-	owner.get("/settings/numbers").wants(t, http.StatusOK).lacks(t, "nothing in 30 days")
+	owner.get("/settings/numbers").wants(t, http.StatusOK).lacks(t, "nothing in a month")
 	owner.postAnd("/settings/numbers/"+id+"/move", url.Values{"agent": {second.ID}}).wants(t, http.StatusOK, "leads to another voice agent")
 	owner.postAnd("/settings/accounts", url.Values{"account": {testAccount}, "auth_token": {"new-token"}}).wants(t, http.StatusOK, "new auth token is in use")
 	owner.post("/settings/accounts", url.Values{"account": {testAccount}, "auth_token": {""}}).wants(t, http.StatusUnprocessableEntity, "auth token is empty")

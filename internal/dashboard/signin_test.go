@@ -2,6 +2,8 @@ package dashboard
 
 import (
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -50,6 +52,27 @@ func TestFromInvitationToSigningOut(t *testing.T) {
 	signIn.Set("next", "https://evil.example/")
 	if a := b.post("/signin", signIn); a.location != "/" {
 		t.Errorf("sent to %q", a.location)
+	}
+}
+
+func TestWhereAVisitorComesFrom(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ peer, forwarded, want string }{
+		{"198.51.100.7:1234", "192.0.2.1", "198.51.100.7"}, // no proxy of ours
+		{"10.0.0.1:1234", "192.0.2.1", "192.0.2.1"},
+		{"10.0.0.1:1234", "203.0.113.9, 192.0.2.1, 10.0.0.2", "192.0.2.1"}, // the first is what the visitor claims
+		{"10.0.0.1:1234", "", "10.0.0.1"},
+		{"10.0.0.1:1234", "nonsense", "10.0.0.1"},
+		{"[::ffff:10.0.0.1]:1234", "2001:db8::1", "2001:db8::1"},
+		{"10.0.0.1:1234", "10.0.0.3", "10.0.0.3"},
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.RemoteAddr = c.peer
+		r.Header.Set("X-Forwarded-For", c.forwarded)
+		v := &visit{Dashboard: &Dashboard{Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, r: r}
+		if got := v.remote(); got != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
 	}
 }
 

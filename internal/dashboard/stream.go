@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"ringside/internal/problem"
@@ -16,18 +15,44 @@ import (
 // Streams of server-sent events (WHATWG HTML, section 9.2).
 const (
 	maxStreams = 1000             // that this process keeps open
+	maxTheirs  = 8                // for one session
 	heartbeat  = 15 * time.Second // proxies close what is silent for long
 	sendWithin = 10 * time.Second // a viewer who reads slower than this is let go
 )
 
-// streams counts those open.
-var streams atomic.Int64
+// streams counts those open, by session.
+type streams struct {
+	mu     sync.Mutex
+	all    int
+	theirs map[string]int
+}
+
+// enter counts one more of a session, and reports whether there is room for it. leave is to be
+// called in either case.
+func (s *streams) enter(sessionID string) (leave func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.theirs == nil {
+		s.theirs = map[string]int{}
+	}
+	s.all++
+	s.theirs[sessionID]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.all--
+		if s.theirs[sessionID]--; s.theirs[sessionID] == 0 {
+			delete(s.theirs, sessionID)
+		}
+	}, s.all <= maxStreams && s.theirs[sessionID] <= maxTheirs
+}
 
 // stream answers with events until the viewer has gone, their session has ended, the program stops,
 // or feed returns. What feed sends is put into the page by htmx: an event's name says where.
 func (v *visit) stream(feed func(ctx context.Context, send func(event, id string, body []byte) error) error) error {
-	defer streams.Add(-1)
-	if streams.Add(1) > maxStreams {
+	leave, ok := v.streams.enter(v.session.ID)
+	defer leave()
+	if !ok {
 		return problem.New(problem.CodeUnavailable, "Too many pages are watching just now. Reload this page to see what is new.")
 	}
 	ctx, cancel := context.WithCancel(v.r.Context())

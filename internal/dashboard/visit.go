@@ -3,7 +3,6 @@ package dashboard
 import (
 	"encoding/base64"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -92,15 +91,6 @@ func (v *visit) endSession() error {
 	return nil
 }
 
-// remote is the address that the request came from. Forwarded headers are not believed.
-func (v *visit) remote() string {
-	host, _, err := net.SplitHostPort(v.r.RemoteAddr)
-	if err != nil {
-		return v.r.RemoteAddr
-	}
-	return host
-}
-
 func (v *visit) setCookie(name, value string, expires time.Time) {
 	http.SetCookie(v.w, &http.Cookie{Name: name, Value: value, Path: "/", Expires: expires, HttpOnly: true, Secure: v.secure(), SameSite: http.SameSiteLaxMode})
 }
@@ -131,10 +121,15 @@ func (v *visit) notice() string {
 // changed writes to the audit log what this visit did: to which row, and the name that people know
 // it by. details may be nil. The change has been made: a log that cannot be written is logged.
 func (v *visit) changed(subject, label string, details map[string]any) {
+	v.record(v.route.action, subject, label, details)
+}
+
+// record writes an entry of the audit log.
+func (v *visit) record(action, subject, label string, details map[string]any) {
 	err := v.Audit.Record(v.r.Context(), audit.Entry{OrgID: v.org.ID, Actor: audit.Member(v.session.Member.ID, v.session.Member.Email),
-		Action: v.route.action, Subject: subject, Label: label, Details: details})
+		Action: action, Subject: subject, Label: label, Details: details})
 	if err != nil {
-		v.Log.Error("a change was made and is missing in the audit log", "action", v.route.action, "subject", subject, "error", err)
+		v.Log.Error("a change was made and is missing in the audit log", "action", action, "subject", subject, "error", err)
 	}
 }
 

@@ -75,8 +75,8 @@ func quote(text string) string { return "“" + text + "”" }
 var actions = map[string]string{
 	"contact.add": "added the contact", "contact.change": "changed the contact", "contact.archive": "archived the contact", "contact.restore": "restored the contact",
 	"contact.merge": "merged two contacts", "contact.unmerge": "undid a merge", "contact.erase": "erased a person", "contact.change_chosen": "changed several contacts",
-	"contact.block": "changed how the contact is treated",
-	"import.plan":   "tried an import", "import.start": "imported a file", "import.undo": "undid an import", "import.cancel": "stopped an import",
+	"contact.export": "exported contacts", "contact.block": "changed how the contact is treated",
+	"import.plan": "tried an import", "import.start": "imported a file", "import.undo": "undid an import", "import.cancel": "stopped an import",
 	"campaign.add": "added a campaign", "campaign.rename": "renamed a campaign", "campaign.delete": "deleted a campaign", "campaign.add_person": "added somebody to a campaign", "campaign.result": "recorded the result of a campaign's call",
 	"agent.add": "added a voice agent", "agent.change": "changed a voice agent", "agent.delete": "deleted a voice agent", "agent.test": "tested the connection to a runtime",
 	"number.add": "connected a phone number", "number.move": "moved a phone number", "number.remove": "disconnected a phone number", "account.token": "changed a Twilio auth token",

@@ -56,7 +56,11 @@ func (r *Reader) Overview(ctx context.Context, id org.ID, from, before time.Time
 		return o, problem.Invalid("from", "An overview has at most %d days.", int(maxOverview.Hours()/24))
 	}
 	var begins []time.Time
-	for at := time.Date(from.Year(), from.Month(), from.Day(), 0, 0, 0, 0, from.Location()); at.Before(before); at = at.AddDate(0, 0, 1) {
+	for n := 0; ; n++ {
+		at := DayBegins(from.Year(), from.Month(), from.Day()+n, from.Location())
+		if !at.Before(before) {
+			break
+		}
 		begins = append(begins, at)
 		o.Days = append(o.Days, Day{Date: at})
 	}

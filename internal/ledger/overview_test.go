@@ -87,6 +87,26 @@ func TestOverviewCountsByTheViewersDays(t *testing.T) {
 	}
 }
 
+// Some zones put their clocks forward at midnight.
+func TestDaysWithoutAMidnight(t *testing.T) {
+	t.Parallel()
+	for name, gap := range map[string][3]int{"America/Santiago": {2026, 9, 6}, "America/Havana": {2026, 3, 8}, "Africa/Cairo": {2026, 4, 24}, "Asia/Beirut": {2026, 3, 29}} {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := ledger.DayBegins(gap[0], time.Month(gap[1]), gap[2]-3, zone)
+		for n := -2; n < 4; n++ {
+			at := ledger.DayBegins(gap[0], time.Month(gap[1]), gap[2]+n, zone)
+			noon := time.Date(gap[0], time.Month(gap[1]), gap[2]+n, 12, 0, 0, 0, zone)
+			if hours := at.Sub(last).Hours(); at.Day() != noon.Day() || hours < 23 || hours > 25 || n != 0 && at.Hour() != 0 || at.Add(-time.Second).Day() == at.Day() {
+				t.Errorf("%s: after %s the next day begins %s", name, last, at)
+			}
+			last = at
+		}
+	}
+}
+
 func TestFiltersOfTheList(t *testing.T) {
 	t.Parallel()
 	a := newArchive(t)

@@ -1,6 +1,7 @@
 package member
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"math"
 	"net/netip"
@@ -15,8 +16,9 @@ import (
 // wait ever longer. What counts is where the tries come from, for one address of a member and in
 // all: the member, who comes from elsewhere, never waits for somebody who guesses.
 const (
-	freeTries   = 5  // for one e-mail address from one place
-	freeFrom    = 30 // for all e-mail addresses from one place
+	freeTries   = 5   // for one e-mail address from one place
+	freeFrom    = 30  // for all e-mail addresses from one place
+	freeNet     = 300 // for all from the network that the place is in: of IPv6, a site's (/48)
 	firstWait   = 2 * time.Second
 	longestWait = 15 * time.Minute
 	maxAttempts = 20_000 // places that are remembered
@@ -44,7 +46,8 @@ func newAttempts(now func() time.Time) *attempts {
 // begin counts a try, before its password is looked at, so that tries at the same time count too.
 func (a *attempts) begin(email, remote string) (keys []string, err error) {
 	place := placeOf(remote)
-	keys = []string{strings.ToLower(email) + " " + place, place}
+	sum := sha256.Sum256([]byte(strings.ToLower(email))) // whatever is typed takes the same room
+	keys = []string{string(sum[:]) + place, place, "net " + networkOf(remote)}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.now()
@@ -64,10 +67,7 @@ func (a *attempts) begin(email, remote string) (keys []string, err error) {
 		}
 		t.count++
 		t.last = now
-		free := freeTries
-		if i == 1 {
-			free = freeFrom
-		}
+		free := [...]int{freeTries, freeFrom, freeNet}[i]
 		if over := t.count - free; over >= 0 {
 			t.until = now.Add(min(firstWait<<min(over, 16), longestWait))
 		}
@@ -81,9 +81,11 @@ func (a *attempts) succeeded(keys []string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	delete(a.all, keys[0])
-	if t := a.all[keys[1]]; t != nil {
-		t.count--
-		t.until = time.Time{}
+	for _, key := range keys[1:] {
+		if t := a.all[key]; t != nil {
+			t.count--
+			t.until = time.Time{}
+		}
 	}
 }
 
@@ -94,7 +96,7 @@ func (a *attempts) tidy(now time.Time) {
 		return
 	}
 	for key, t := range a.all {
-		if now.Sub(t.last) > longestWait {
+		if now.Sub(t.last) > longestWait || !now.Before(t.until) && len(a.all) > maxAttempts/2 { // who waits is kept longest
 			delete(a.all, key)
 		}
 	}
@@ -117,6 +119,20 @@ func placeOf(remote string) string {
 		return network.String()
 	}
 	return ip.String()
+}
+
+// networkOf is the network that a place is in: of IPv6 what one site has (/48), of IPv4 its /24.
+func networkOf(remote string) string {
+	ip, err := netip.ParseAddr(remote)
+	if err != nil {
+		return remote
+	}
+	bits := 48
+	if ip = ip.Unmap(); ip.Is4() {
+		bits = 24
+	}
+	network, _ := ip.WithZone("").Prefix(bits) // an address has so many
+	return network.String()
 }
 
 // inWords writes a wait for people, rounded up.

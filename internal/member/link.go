@@ -90,6 +90,10 @@ func (s *Store) Accept(ctx context.Context, token, password string) (m Member, e
 		return m, err
 	}
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		// The member first, as NewLink locks them.
+		if _, err := tx.Exec(ctx, `SELECT FROM members WHERE id = $1::text::uuid FOR UPDATE`, link.MemberID); err != nil {
+			return err
+		}
 		used, err := tx.Exec(ctx, `DELETE FROM member_links WHERE hash = $1 AND expires_at > now()`, hashOf(token))
 		if err != nil {
 			return err

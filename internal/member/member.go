@@ -168,15 +168,26 @@ func (s *Store) keepingAnOwner(ctx context.Context, id org.ID, change func(pgx.T
 		if _, err := tx.Exec(ctx, `SELECT FROM orgs WHERE id = $1::text::uuid FOR NO KEY UPDATE`, id); err != nil {
 			return err
 		}
-		if err := change(tx); err != nil {
+		// Who was only invited cannot sign in yet, and perhaps never will.
+		count := func() (owners, able int, err error) {
+			err = tx.QueryRow(ctx, `
+				SELECT count(*), count(*) FILTER (WHERE password_hash <> '' OR last_seen_at IS NOT NULL) FROM members
+				WHERE org_id = $1::text::uuid AND role = 'owner'`, id).Scan(&owners, &able)
+			return owners, able, err
+		}
+		_, couldBefore, err := count()
+		if err == nil {
+			err = change(tx)
+		}
+		if err != nil {
 			return err
 		}
-		var owners int
-		if err := tx.QueryRow(ctx, `SELECT count(*) FROM members WHERE org_id = $1::text::uuid AND role = 'owner'`, id).Scan(&owners); err != nil {
+		owners, able, err := count()
+		if err != nil {
 			return err
 		}
-		if owners == 0 {
-			return problem.New(problem.CodeConflict, "An organisation keeps at least one owner. Make somebody else an owner first.")
+		if owners == 0 || able == 0 && couldBefore > 0 {
+			return problem.New(problem.CodeConflict, "An organisation keeps at least one owner who can sign in. Make somebody else an owner first.")
 		}
 		return nil
 	})

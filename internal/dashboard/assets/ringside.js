@@ -69,5 +69,9 @@
 
   document.addEventListener("DOMContentLoaded", () => { putTimes(document); showHere(); });
   document.addEventListener("htmx:load", (event) => putTimes(event.target));
+  // A live list keeps as many rows as a page has.
+  document.addEventListener("htmx:sseMessage", () => {
+    for (const row of [...document.querySelectorAll("#rows > tr")].slice(50)) row.remove();
+  });
   document.addEventListener("htmx:sseMessage", (event) => putTimes(event.target));
 })();

@@ -56,6 +56,7 @@ CREATE TABLE audit_log (
     details  jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(details) = 'object')
 );
 CREATE INDEX audit_log_recent ON audit_log (org_id, at DESC, id DESC);
+CREATE INDEX audit_log_actor ON audit_log (org_id, actor_id, at DESC, id DESC) WHERE actor_id <> '';
 CREATE INDEX audit_log_subject ON audit_log (org_id, subject, at DESC) WHERE subject <> '';
 
 -- Of a contact that is deleted or erased, the log keeps that something was done, and not to whom.
@@ -63,7 +64,7 @@ CREATE INDEX audit_log_subject ON audit_log (org_id, subject, at DESC) WHERE sub
 CREATE FUNCTION ringside_audit_forgets() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE audit_log l SET label = '', details = '{}' FROM old_rows o
-        WHERE l.org_id = o.org_id AND l.subject = o.id::text AND (l.label <> '' OR l.details <> '{}');
+        WHERE l.org_id = o.org_id AND l.subject = o.id::text AND l.subject <> '' AND (l.label <> '' OR l.details <> '{}');
     RETURN NULL;
 END
 $$;
