@@ -42,16 +42,17 @@ type Dashboard struct {
 	// Demo plays simulated calls; nil anywhere but in the demo.
 	Demo Demo
 
-	origins *http.CrossOriginProtection
-	assets  *assets
-	stop    func() // ends what streams
-	stopped <-chan struct{}
-	stage   stage
-	live    live
-	streams streams
-	imports imports
-	playing sync.WaitGroup // simulated calls
-	zones   sync.Map       // of names of time zones to *time.Location
+	origins   *http.CrossOriginProtection
+	assets    *assets
+	stop      func() // ends what streams
+	stopped   <-chan struct{}
+	stage     stage
+	live      live
+	streams   streams
+	overviews overviews
+	imports   imports
+	playing   sync.WaitGroup // simulated calls
+	zones     sync.Map       // of names of time zones to *time.Location
 }
 
 // Register adds the pages to mux. It is called once.

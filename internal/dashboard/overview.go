@@ -3,10 +3,12 @@ package dashboard
 import (
 	"context"
 	"strconv"
+	"sync"
 	"time"
 
 	"ringside/contacts"
 	"ringside/internal/ledger"
+	"ringside/internal/org"
 )
 
 // Health is one of the things that the program depends on, as it is now.
@@ -59,7 +61,7 @@ func showOverview(v *visit) error {
 	now := time.Now().In(v.zone())
 	from := ledger.DayBegins(now.Year(), now.Month(), now.Day()-p.Period+1, v.zone())
 	var err error
-	if p.Overview, err = v.Ledger.Overview(ctx, v.org.ID, from, now); err != nil {
+	if p.Overview, err = v.overviews.of(ctx, v.Ledger, v.org.ID, from, now); err != nil {
 		return err
 	}
 	p.Share = percent(p.Known, p.Calls)
@@ -86,6 +88,52 @@ func showOverview(v *visit) error {
 		p.Health = append(p.Health, Health{"Agent runtime", "warn", plural(p.Unreached, "call", "calls") + " in this time could not reach the agent's runtime. Test the connection on the voice agent's page."})
 	}
 	return v.ok(p)
+}
+
+// overviews keeps what took long to sum up for a while, so that people who look at the overview of a
+// busy organisation do not have the database read all of its calls each time.
+type overviews struct {
+	mu   sync.Mutex
+	kept map[overviewKey]keptOverview
+}
+
+type overviewKey struct {
+	org  org.ID
+	from time.Time
+	zone string
+}
+
+type keptOverview struct {
+	at time.Time
+	ledger.Overview
+}
+
+const (
+	longOverview = 500 * time.Millisecond // what takes longer is kept
+	overviewKept = time.Minute
+	maxOverviews = 200
+)
+
+// of returns an overview: one that was kept, or as it is now.
+func (o *overviews) of(ctx context.Context, reader *ledger.Reader, id org.ID, from, before time.Time) (ledger.Overview, error) {
+	key := overviewKey{id, from, from.Location().String()}
+	o.mu.Lock()
+	kept, ok := o.kept[key]
+	o.mu.Unlock()
+	if ok && before.Sub(kept.at) < overviewKept {
+		return kept.Overview, nil
+	}
+	began := time.Now()
+	sum, err := reader.Overview(ctx, id, from, before)
+	if err == nil && time.Since(began) > longOverview {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.kept == nil || len(o.kept) >= maxOverviews {
+			o.kept = map[overviewKey]keptOverview{}
+		}
+		o.kept[key] = keptOverview{before, sum}
+	}
+	return sum, err
 }
 
 func (v *visit) health(ctx context.Context) []Health {
