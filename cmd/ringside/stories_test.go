@@ -281,7 +281,8 @@ func storyOfAMember(t *testing.T) {
 		// Who is removed is out at once.
 		section(tab, "Settings")
 		tab.In("navigation", "Settings").Follow("link", "Members")
-		tab.Follow("button", "Remove robin@example.com")
+		tab.Click("DisclosureTriangle", "Remove robin@example.com")
+		tab.Follow("button", "Yes, remove robin@example.com")
 		robin.Open("/calls")
 		robin.Sees("heading", "Sign in")
 	})
