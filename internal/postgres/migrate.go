@@ -99,7 +99,7 @@ func (m *migrator) run(ctx context.Context) ([]string, error) {
 		return nil, unreachable(m.config, err)
 	}
 	defer func() {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), pingTimeout)
 		defer cancel()
 		_ = conn.Close(closing) // the server frees the lock when it notices
 	}()

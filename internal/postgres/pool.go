@@ -22,8 +22,11 @@ const (
 	// defaultMaxConns bounds the pool of one process. The private server takes 100 connections,
 	// so a serve, its listener and several commands beside it fit.
 	defaultMaxConns = 16
-	// connectTimeout bounds one attempt to connect, name look-up and authentication included.
-	connectTimeout = 2 * time.Second
+	// connectTimeout bounds one attempt to connect, name look-up and authentication included: four
+	// round trips, which a server that answers each after two seconds must not fail at.
+	connectTimeout = 10 * time.Second
+	// pingTimeout bounds the question whether an idle connection still works.
+	pingTimeout = 5 * time.Second
 	// startupPatience is how long Open waits for a server that says that it is starting up.
 	startupPatience = 10 * time.Second
 	startupRetry    = 100 * time.Millisecond
@@ -48,7 +51,7 @@ func WithMaxConns(n int) PoolOption {
 // Open returns a pool for the database that url names, after one successful connection.
 //
 // The pool holds at most 16 connections unless the URL has pool_max_conns; an attempt to connect
-// is given up after 2 s unless it has connect_timeout. While the server says that it is starting up, Open
+// is given up after 10 s unless it has connect_timeout. While the server says that it is starting up, Open
 // tries again for 10 s. Its errors name the host and the database, never the password.
 func Open(ctx context.Context, url string, opts ...PoolOption) (*pgxpool.Pool, error) {
 	config, err := poolConfig(url, opts)
@@ -87,7 +90,7 @@ func poolConfig(url string, opts []PoolOption) (*pgxpool.Config, error) {
 	if config.ConnConfig.RuntimeParams["application_name"] == "" {
 		config.ConnConfig.RuntimeParams["application_name"] = "ringside"
 	}
-	config.PingTimeout = connectTimeout
+	config.PingTimeout = pingTimeout
 	for _, opt := range opts {
 		opt(config)
 	}
