@@ -24,72 +24,77 @@ func search(t *testing.T, tab *browsertest.Tab, text string) {
 	}
 }
 
-func storyOfAContact(t *testing.T) {
+// Somebody finds people, adds one, and leaves.
+func storyOfPeople(t *testing.T) {
 	withAndWithoutScripts(t, func(t *testing.T, _ *office, tab *browsertest.Tab) {
-		section(tab, "Contacts")
-		tab.See("Alex Chen", "+1 415-555-1200", "alex@acme.io", "vip")
-
-		// Somebody whose number is there already: the form says whose it is, and keeps what was typed.
-		tab.Follow("link", "Add contact")
-		tab.Fill("Name", "Alexandra Chen")
-		tab.Fill("Phone", "(415) 555-1200")
-		tab.Fill("E-mail", "alexandra@example.com")
-		tab.Expect(http.StatusConflict)
-		tab.Follow("button", "Add contact")
-		tab.See("A contact with this phone number already exists.")
-		tab.Picture("contact-exists")
-		for label, want := range map[string]string{"Name": "Alexandra Chen", "Phone": "(415) 555-1200", "E-mail": "alexandra@example.com"} {
-			if got := tab.Value(label); got != want {
-				t.Errorf("%s is now %q", label, got)
-			}
-		}
-		tab.Sees("link", "Open that contact")
-		tab.Fill("Phone", "(415) 555-0188")
-		tab.Fill("Tags", "supplier, oranges")
-		tab.Fill("Notes", "Calls on Mondays.")
-		tab.Follow("button", "Add contact")
-		tab.See("Alexandra Chen", "+1 415-555-0188", "alexandra@example.com", "supplier", "Calls on Mondays.")
-
-		tab.Follow("link", "Edit")
-		tab.Fill("Name", "Alexandra Chen-Ruiz")
-		tab.Fill("E-mail", "acr@example.com")
-		tab.Follow("button", "Save")
-		tab.Sees("heading", "Alexandra Chen-Ruiz")
-
-		tab.Follow("button", "Archive")
-		tab.See("archived")
-		section(tab, "Contacts")
-		tab.SeeNo("Alexandra Chen-Ruiz")
-		tab.Click("checkbox", "Archived")
-		if !live(t, tab) {
-			tab.Follow("button", "Search")
-		}
-		tab.See("Alexandra Chen-Ruiz")
-		tab.SeeNo("Jamie Lee")
-		tab.Follow("link", "Alexandra Chen-Ruiz")
-		tab.Follow("button", "Restore")
-		tab.See("is back in your contacts")
-		section(tab, "Contacts")
-		tab.See("Alexandra Chen-Ruiz", "Jamie Lee")
+		finds(t, tab)
+		addsAContact(t, tab)
+		signsOut(t, tab)
 	})
 }
 
-func storyOfFinding(t *testing.T) {
-	withAndWithoutScripts(t, func(t *testing.T, _ *office, tab *browsertest.Tab) {
-		section(tab, "Contacts")
-		for _, sought := range []string{"jamie", "202-555-0133"} {
-			search(t, tab, sought)
-			tab.See("Jamie Lee", "1 contact found")
-			tab.SeeNo("Alex Chen")
+func addsAContact(t *testing.T, tab *browsertest.Tab) {
+	section(tab, "Contacts")
+	tab.See("Alex Chen", "+1 415-555-1200", "alex@acme.io", "vip")
+
+	// Somebody whose number is there already: the form says whose it is, and keeps what was typed.
+	tab.Follow("link", "Add contact")
+	tab.Fill("Name", "Alexandra Chen")
+	tab.Fill("Phone", "(415) 555-1200")
+	tab.Fill("E-mail", "alexandra@example.com")
+	tab.Expect(http.StatusConflict)
+	tab.Follow("button", "Add contact")
+	tab.See("A contact with this phone number already exists.")
+	tab.Picture("contact-exists")
+	for label, want := range map[string]string{"Name": "Alexandra Chen", "Phone": "(415) 555-1200", "E-mail": "alexandra@example.com"} {
+		if got := tab.Value(label); got != want {
+			t.Errorf("%s is now %q", label, got)
 		}
-		search(t, tab, "nobody of this name")
-		tab.See("Nobody was found.")
-		tab.Follow("link", "Show everybody")
-		tab.See("Alex Chen", "Jamie Lee")
-		tab.In("row", "Alex Chen").Follow("link", "vip")
-		tab.See("1 contact found")
-		tab.SeeNo("Jamie Lee")
-	})
+	}
+	tab.Sees("link", "Open that contact")
+	tab.Fill("Phone", "(415) 555-0188")
+	tab.Fill("Tags", "supplier, oranges")
+	tab.Fill("Notes", "Calls on Mondays.")
+	tab.Follow("button", "Add contact")
+	tab.See("Alexandra Chen", "+1 415-555-0188", "alexandra@example.com", "supplier", "Calls on Mondays.")
+
+	tab.Follow("link", "Edit")
+	tab.Fill("Name", "Alexandra Chen-Ruiz")
+	tab.Fill("E-mail", "acr@example.com")
+	tab.Follow("button", "Save")
+	tab.Sees("heading", "Alexandra Chen-Ruiz")
+
+	tab.Follow("button", "Archive")
+	tab.See("archived")
+	section(tab, "Contacts")
+	tab.SeeNo("Alexandra Chen-Ruiz")
+	tab.Click("checkbox", "Archived")
+	if !live(t, tab) {
+		tab.Follow("button", "Search")
+	}
+	tab.See("Alexandra Chen-Ruiz")
+	tab.SeeNo("Jamie Lee")
+	tab.Follow("link", "Alexandra Chen-Ruiz")
+	tab.Follow("button", "Restore")
+	tab.See("is back in your contacts")
+	section(tab, "Contacts")
+	tab.See("Alexandra Chen-Ruiz", "Jamie Lee")
+}
+
+func finds(t *testing.T, tab *browsertest.Tab) {
+	section(tab, "Contacts")
+	for _, sought := range []string{"jamie", "202-555-0133"} {
+		search(t, tab, sought)
+		tab.See("Jamie Lee", "1 contact found")
+		tab.SeeNo("Alex Chen")
+	}
+	search(t, tab, "nobody of this name")
+	tab.See("Nobody was found.")
+	tab.Follow("link", "Show everybody")
+	tab.See("Alex Chen", "Jamie Lee")
+	tab.In("row", "Alex Chen").Follow("link", "vip")
+	tab.See("1 contact found")
+	tab.SeeNo("Jamie Lee")
 }
 
 // guests is a sheet with people to add, one whom the demo has, one twice, and a row that nobody can call.
@@ -179,22 +184,20 @@ func storyOfACall(t *testing.T) {
 	})
 }
 
-func storyOfLeaving(t *testing.T) {
-	withAndWithoutScripts(t, func(t *testing.T, _ *office, tab *browsertest.Tab) {
-		section(tab, "Contacts")
-		tab.Follow("button", "Sign out")
-		tab.See("You are signed out.")
-		tab.Open("/contacts")
-		tab.Sees("heading", "Sign in")
-		tab.Fill("E-mail", "nobody@example.com")
-		tab.Fill("Password", "not a password of anybody")
-		tab.Expect(http.StatusUnauthorized)
-		tab.Follow("button", "Sign in")
-		tab.See("is wrong")
-		if got := tab.Value("E-mail"); got != "nobody@example.com" {
-			t.Errorf("the address is now %q", got)
-		}
-	})
+func signsOut(t *testing.T, tab *browsertest.Tab) {
+	section(tab, "Contacts")
+	tab.Follow("button", "Sign out")
+	tab.See("You are signed out.")
+	tab.Open("/contacts")
+	tab.Sees("heading", "Sign in")
+	tab.Fill("E-mail", "nobody@example.com")
+	tab.Fill("Password", "not a password of anybody")
+	tab.Expect(http.StatusUnauthorized)
+	tab.Follow("button", "Sign in")
+	tab.See("is wrong")
+	if got := tab.Value("E-mail"); got != "nobody@example.com" {
+		t.Errorf("the address is now %q", got)
+	}
 }
 
 func storyOfAGreeting(t *testing.T) {

@@ -271,6 +271,9 @@ func (b *browser) start() (context.Context, error) {
 		chromedp.Flag("no-proxy-server", true),
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"),
 		chromedp.Flag("hide-scrollbars", false),
+		// All pages are one site, ours: a process for each that is opened would take most of the time.
+		chromedp.Flag("process-per-site", true),
+		chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,IsolateOrigins,site-per-process,SpareRendererForSitePerProcess,BackForwardCache"),
 		chromedp.Flag("lang", "en-GB"),
 	)
 	if runtime.GOOS == "linux" && os.Getuid() != 0 && !canSandbox() {

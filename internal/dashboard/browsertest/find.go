@@ -27,7 +27,7 @@ func (l locator) String() string {
 }
 
 // retryPause is how long to wait before looking again for what is not there yet.
-const retryPause = 25 * time.Millisecond
+const retryPause = 100 * time.Millisecond
 
 // In returns the tab with its eyes on a part of the page: In("region", "Play a call"). Rows and
 // entries of lists have no names: In("row", "Alex Chen") is the one that shows this text.
