@@ -52,8 +52,16 @@ type Redis struct{ remote *remote }
 
 // OpenRedis prepares the connection to Redis. It does not wait for one: a Redis that is away is
 // left out until it is back. An error means that the address cannot be read.
-func OpenRedis(url string, log *slog.Logger) (*Redis, error) {
-	r, err := newRemote(url, log, ordinary)
+func OpenRedis(url string, log *slog.Logger) (*Redis, error) { return openRedis(url, log, ordinary) }
+
+// OpenRedisPatiently is [OpenRedis] for tests of what goes through Redis, on machines that are busy
+// with others: it waits as long as that for each answer, where the program does without.
+func OpenRedisPatiently(url string, log *slog.Logger, wait time.Duration) (*Redis, error) {
+	return openRedis(url, log, patience{look: wait, claim: wait, write: wait})
+}
+
+func openRedis(url string, log *slog.Logger, p patience) (*Redis, error) {
+	r, err := newRemote(url, log, p)
 	if err != nil {
 		return nil, err
 	}

@@ -106,7 +106,7 @@ func newEdge(tb testing.TB, p parts) *edge {
 	}
 	var memory *cache.Redis
 	if p.redis != "" {
-		memory = must(cache.OpenRedis(p.redis, log))(tb)
+		memory = must(cache.OpenRedisPatiently(p.redis, log, 5*time.Second))(tb)
 		tb.Cleanup(func() { check(tb, memory.Close()) })
 	}
 	directory := recognize.Directory(recognize.NewDatabase(e.pool))
