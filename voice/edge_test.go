@@ -29,6 +29,7 @@ import (
 	"ringside/internal/simulate"
 	"ringside/internal/together"
 	"ringside/internal/twilio"
+	"ringside/internal/webhook"
 	"ringside/recognize"
 	"ringside/voice"
 )
@@ -126,11 +127,10 @@ func newEdge(tb testing.TB, p parts) *edge {
 		p.budget = 5 * time.Second
 	}
 	config := voice.Config{
-		PublicURL: must(twilio.ParsePublicURL(publicURL))(tb), Secret: []byte(secretKey), Lines: e.lines, Calls: calls, Recorder: e.recorder,
+		Gate:   webhook.NewGate(webhook.Config{PublicURL: must(twilio.ParsePublicURL(publicURL))(tb), Lines: e.lines, Metrics: e.metrics, Log: log}),
+		Secret: []byte(secretKey), Calls: calls, Recorder: e.recorder,
 		Recognizer:  recognize.NewRecognizer(callers, p.budget),
 		Tools:       &agent.Tools{Book: e.book, Recorder: e.recorder, Marks: calls, Log: log},
-		Metrics:     e.metrics,
-		Log:         log,
 		WriteBudget: 10 * time.Second,
 	}
 	if p.config != nil {

@@ -11,29 +11,30 @@ import (
 	"ringside/internal/org"
 	"ringside/internal/phone"
 	"ringside/internal/twilio"
+	"ringside/internal/webhook"
 	"ringside/recognize"
 )
 
 // inbound answers the webhook of a call that comes in, and its fallback: who is calling is decided
 // once a call, so that a repeat gets the same bytes.
-func (s *Service) inbound(r *http.Request, req *request) reply {
-	ends := partiesOf(req.form)
-	route, forbidden := s.line(r, req, ends.ours())
+func (s *Service) inbound(r *http.Request, req *webhook.Request) webhook.Reply {
+	ends := partiesOf(req.Form)
+	route, forbidden := s.Line(r, req, ends.ours())
 	switch {
 	case forbidden:
-		return s.refuse(r, req.form, "foreign_account")
+		return s.Refuse(r, req.Form, "foreign_account")
 	case route == nil:
-		if s.notice.due("not in service " + ends.ours()) {
-			s.Log.Warn("a call came for a number that leads to no voice agent", "to", phone.Classify(ends.ours()), "account_sid", req.account.SID)
+		if s.Due("not in service " + ends.ours()) {
+			s.Log.Warn("a call came for a number that leads to no voice agent", "to", phone.Classify(ends.ours()), "account_sid", req.Account.SID)
 		}
-		return reply{twiml: notInService(), outcome: "not_in_service"}
+		return webhook.Reply{TwiML: notInService(), Outcome: "not_in_service"}
 	}
-	sid := req.form.Text("CallSid")
-	if !usableSID(sid) {
+	sid := req.Form.Text("CallSid")
+	if !webhook.UsableSID(sid) {
 		return s.nameless(r, req)
 	}
 	call := recognize.Call{SID: sid, Org: route.Org, Agent: route.Agent, Party: phone.Classify(ends.theirs()),
-		Attestation: req.form.Text("StirVerstat"), At: req.arrived}
+		Attestation: req.Form.Text("StirVerstat"), At: req.Arrived}
 	call.Own = call.Party.Class == phone.ClassNumber && s.Lines.Owns(route.Org.ID, call.Party.Number)
 	d := s.Recognizer.Decide(r.Context(), call)
 	d.Answer = s.connect(route.Agent, sid, action{unverified: !d.Trusted}, d.Greeting)
@@ -45,19 +46,16 @@ func (s *Service) inbound(r *http.Request, req *request) reply {
 		held = d
 	}
 	if held == d {
-		s.observe(d, time.Since(req.arrived))
+		s.observe(d, time.Since(req.Arrived))
 		s.Recorder.Later(began(d, ends))
 	}
-	return reply{twiml: held.Answer, outcome: "answered"}
+	return webhook.Reply{TwiML: held.Answer, Outcome: "answered"}
 }
 
-// usableSID reports whether a call can be told from others by its Sid.
-func usableSID(sid string) bool { return sid != "" && len(sid) <= maxSID }
-
 // nameless answers a call that cannot be told from others: somebody is on the line all the same.
-func (s *Service) nameless(r *http.Request, req *request) reply {
-	if s.notice.due("no CallSid") {
-		s.Log.Error("Twilio sent a call without a usable CallSid; the caller hears the apology", "path", req.path)
+func (s *Service) nameless(r *http.Request, req *webhook.Request) webhook.Reply {
+	if s.Due("no CallSid") {
+		s.Log.Error("Twilio sent a call without a usable CallSid; the caller hears the apology", "path", req.Path)
 	}
 	return s.apology(r, req)
 }
@@ -77,7 +75,7 @@ func began(d *recognize.Decision, ends parties) *ledger.Event {
 	trace, _ := json.Marshal(d.Trace)
 	return &ledger.Event{OrgID: d.OrgID, SID: d.CallSID, Name: "voice", At: d.At, Kind: "call", Direction: ends.direction,
 		From: ends.from(), To: ends.to(), Party: d.Number, AgentID: d.AgentID, ContactID: d.ContactID,
-		Status: bounded(ends.form.Text("CallStatus"), maxWord), StartedAt: d.At, Untrusted: !d.Trusted, Recognition: trace}
+		Status: webhook.Bounded(ends.form.Text("CallStatus"), webhook.MaxWord), StartedAt: d.At, Untrusted: !d.Trusted, Recognition: trace}
 }
 
 // connect renders the answer that hands the call to the agent.
@@ -110,11 +108,11 @@ func notInService() []byte {
 const defaultApology = "Sorry, we cannot take your call right now. Please try again in a little while. Goodbye."
 
 // apology is the answer when Ringside itself fails: something a person can hear (rule 20).
-func (s *Service) apology(r *http.Request, req *request) reply {
-	if route, forbidden := s.line(r, req, partiesOf(req.form).ours()); route != nil && !forbidden {
-		return reply{twiml: sorry(route.Agent), outcome: "apology"}
+func (s *Service) apology(r *http.Request, req *webhook.Request) webhook.Reply {
+	if route, forbidden := s.Line(r, req, partiesOf(req.Form).ours()); route != nil && !forbidden {
+		return webhook.Reply{TwiML: sorry(route.Agent), Outcome: "apology"}
 	}
-	return reply{twiml: sorry(nil), outcome: "apology"}
+	return webhook.Reply{TwiML: sorry(nil), Outcome: "apology"}
 }
 
 // sorry dials the agent's fallback number if there is one, else says so and hangs up.
@@ -135,6 +133,6 @@ func sorry(a *org.Agent) []byte {
 
 // unavailable is the answer when an event could not be made durable: Twilio's fallback or retry
 // applies, if set.
-func unavailable(*http.Request, *request) reply {
-	return reply{status: http.StatusServiceUnavailable, outcome: "unavailable"}
+func unavailable(*http.Request, *webhook.Request) webhook.Reply {
+	return webhook.Reply{Status: http.StatusServiceUnavailable, Outcome: "unavailable"}
 }

@@ -2,7 +2,6 @@ package voice
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"ringside/internal/org"
 	"ringside/internal/phone"
 	"ringside/internal/twilio"
+	"ringside/internal/webhook"
 )
 
 // Why a session ended, where Ringside ended it; it comes back in Twilio's HandoffData.
@@ -23,17 +23,17 @@ func closedMark(id org.ID, callSID string) string {
 }
 
 // status takes Twilio's status callback. It is acknowledged once the event is durable.
-func (s *Service) status(r *http.Request, req *request) reply {
+func (s *Service) status(r *http.Request, req *webhook.Request) webhook.Reply {
 	e, reject := s.event(r, req)
 	if e == nil {
 		return reject
 	}
-	e.Name = "status:" + e.Status
+	e.Name = "Status:" + e.Status
 	e.At = timestamp(req)
 	if ledger.Final(e.Status) {
-		ended(e, seconds(req.form.Get("CallDuration")))
+		ended(e, seconds(req.Form.Get("CallDuration")))
 	}
-	e.Detail = details(req.form, "SipResponseCode", "AnsweredBy", "ErrorCode", "ErrorMessage", "CallerName", "ForwardedFrom", "RecordingUrl")
+	e.Detail = webhook.Details(req.Form, "SipResponseCode", "AnsweredBy", "ErrorCode", "ErrorMessage", "CallerName", "ForwardedFrom", "RecordingUrl")
 	return s.durable(r.Context(), e)
 }
 
@@ -46,38 +46,38 @@ func ended(e *ledger.Event, duration int) {
 
 // after takes the request that Twilio makes when a session has ended, and says what comes next: a
 // reconnect if the session was lost, a person if the agent hands over, else the end.
-func (s *Service) after(r *http.Request, req *request) reply {
-	if !usableSID(req.form.Text("CallSid")) {
+func (s *Service) after(r *http.Request, req *webhook.Request) webhook.Reply {
+	if !webhook.UsableSID(req.Form.Text("CallSid")) {
 		return s.nameless(r, req)
 	}
 	e, reject := s.event(r, req)
 	if e == nil {
 		return reject
 	}
-	session := req.form.Text("SessionStatus")
-	e.Name = "after:" + bounded(req.form.Text("SessionId"), maxSID) + ":" + bounded(session, maxWord)
-	e.At = req.arrived
-	e.Detail = details(req.form, "SessionStatus", "SessionDuration", "HandoffData", "ErrorCode", "ErrorMessage")
+	session := req.Form.Text("SessionStatus")
+	e.Name = "after:" + webhook.Bounded(req.Form.Text("SessionId"), webhook.MaxSID) + ":" + webhook.Bounded(session, webhook.MaxWord)
+	e.At = req.Arrived
+	e.Detail = webhook.Details(req.Form, "SessionStatus", "SessionDuration", "HandoffData", "ErrorCode", "ErrorMessage")
 	if ledger.Final(e.Status) || session == "completed" {
 		if ledger.Final(e.Status) {
-			ended(e, seconds(req.form.Get("SessionDuration")))
+			ended(e, seconds(req.Form.Get("SessionDuration")))
 		}
 		s.Recorder.Later(e) // the status callback is the durable one; nobody is on the line
-		return reply{twiml: empty(), outcome: "ended"}
+		return webhook.Reply{TwiML: empty(), Outcome: "ended"}
 	}
 	next, outcome := s.next(r, req, session, &e.Reason)
 	s.Recorder.Later(e)
-	return reply{twiml: next, outcome: outcome}
+	return webhook.Reply{TwiML: next, Outcome: outcome}
 }
 
 // next decides what a caller who is still on the line hears.
-func (s *Service) next(r *http.Request, req *request, session string, reason *string) (twiml []byte, outcome string) {
-	route, forbidden := s.line(r, req, partiesOf(req.form).ours())
+func (s *Service) next(r *http.Request, req *webhook.Request, session string, reason *string) (twiml []byte, outcome string) {
+	route, forbidden := s.Line(r, req, partiesOf(req.Form).ours())
 	if route == nil || forbidden {
 		return hangup(), "no_route"
 	}
-	sid := req.form.Text("CallSid")
-	handoff := req.form.Get("HandoffData")
+	sid := req.Form.Text("CallSid")
+	handoff, asked := req.Form.Get("HandoffData"), readAction(r.URL)
 	switch {
 	case session == "ended" && strings.Contains(handoff, reasonUnreachable):
 		*reason = "runtime_unreachable"
@@ -87,11 +87,11 @@ func (s *Service) next(r *http.Request, req *request, session string, reason *st
 		return sorry(route.Agent), "handoff"
 	case session == "ended" || s.Calls.Marked(r.Context(), closedMark(route.Org.ID, sid)) != "":
 		return hangup(), "agent_ended"
-	case req.action.attempt+1 >= maxAttempts:
+	case asked.attempt+1 >= maxAttempts:
 	case s.sessions.closed():
-		return s.askAgain(req.action), "restarting"
+		return s.askAgain(asked), "restarting"
 	default:
-		next := action{attempt: req.action.attempt + 1, unverified: req.action.unverified}
+		next := action{attempt: asked.attempt + 1, unverified: asked.unverified}
 		// The greeting is not repeated: the runtime has the caller's context and goes on.
 		return s.connect(route.Agent, sid, next, ""), "reconnected"
 	}
@@ -113,19 +113,19 @@ const restartPause = 3
 
 // event returns the ledger's event of a webhook, without name and time, or the answer to a webhook
 // of which there is none.
-func (s *Service) event(r *http.Request, req *request) (*ledger.Event, reply) {
-	ends := partiesOf(req.form)
-	route, forbidden := s.line(r, req, ends.ours())
+func (s *Service) event(r *http.Request, req *webhook.Request) (*ledger.Event, webhook.Reply) {
+	ends := partiesOf(req.Form)
+	route, forbidden := s.Line(r, req, ends.ours())
 	if forbidden {
-		return nil, s.refuse(r, req.form, "foreign_account")
+		return nil, s.Refuse(r, req.Form, "foreign_account")
 	}
-	sid := req.form.Text("CallSid")
-	if !usableSID(sid) {
-		return nil, reply{status: http.StatusBadRequest, outcome: "unreadable"}
+	sid := req.Form.Text("CallSid")
+	if !webhook.UsableSID(sid) {
+		return nil, webhook.Reply{Status: http.StatusBadRequest, Outcome: "unreadable"}
 	}
-	e := &ledger.Event{OrgID: req.account.OrgID, SID: sid, Kind: "call", Direction: ends.direction, From: ends.from(), To: ends.to(),
-		Status: bounded(req.form.Text("CallStatus"), maxWord)}
-	if theirs := phone.Classify(ends.theirs()); theirs.Class == phone.ClassNumber && !s.Lines.Owns(req.account.OrgID, theirs.Number) {
+	e := &ledger.Event{OrgID: req.Account.OrgID, SID: sid, Kind: "call", Direction: ends.direction, From: ends.from(), To: ends.to(),
+		Status: webhook.Bounded(req.Form.Text("CallStatus"), webhook.MaxWord)}
+	if theirs := phone.Classify(ends.theirs()); theirs.Class == phone.ClassNumber && !s.Lines.Owns(req.Account.OrgID, theirs.Number) {
 		e.Party = theirs.Number
 	}
 	if route != nil {
@@ -134,28 +134,28 @@ func (s *Service) event(r *http.Request, req *request) (*ledger.Event, reply) {
 	if d := s.Calls.Decided(r.Context(), e.OrgID, sid); d != nil {
 		e.Untrusted = !d.Trusted // also where the event that said so first has been lost
 	}
-	return e, reply{}
+	return e, webhook.Reply{}
 }
 
 // durable waits until an event is in Postgres, within the write budget, and acknowledges it.
-func (s *Service) durable(ctx context.Context, e *ledger.Event) reply {
+func (s *Service) durable(ctx context.Context, e *ledger.Event) webhook.Reply {
 	ctx, cancel := context.WithTimeout(ctx, s.WriteBudget)
 	defer cancel()
 	if err := s.Recorder.Record(ctx, e); err != nil {
-		if s.notice.due("not durable") {
+		if s.Due("not durable") {
 			s.Log.Error("status callbacks cannot be made durable and are not acknowledged", "call_sid", e.SID, "error", err)
 		}
-		return reply{status: http.StatusServiceUnavailable, outcome: "unavailable"}
+		return webhook.Reply{Status: http.StatusServiceUnavailable, Outcome: "unavailable"}
 	}
-	return reply{status: http.StatusNoContent, outcome: "recorded"}
+	return webhook.Reply{Status: http.StatusNoContent, Outcome: "recorded"}
 }
 
 // timestamp is when Twilio says an event happened, or when it arrived. A time ahead of ours is not
 // believed: last_contacted_at only moves forward and would stay there.
-func timestamp(req *request) time.Time {
-	at, err := time.Parse(time.RFC1123Z, req.form.Get("Timestamp"))
-	if err != nil || at.After(req.arrived.Add(5*time.Minute)) {
-		return req.arrived
+func timestamp(req *webhook.Request) time.Time {
+	at, err := time.Parse(time.RFC1123Z, req.Form.Get("Timestamp"))
+	if err != nil || at.After(req.Arrived.Add(5*time.Minute)) {
+		return req.Arrived
 	}
 	return at
 }
@@ -167,21 +167,6 @@ func seconds(text string) int {
 		return 0
 	}
 	return n
-}
-
-// details keeps those of the named parameters that have a value, or nil.
-func details(form *twilio.Form, names ...string) json.RawMessage {
-	kept := map[string]string{}
-	for _, name := range names {
-		if value := form.Text(name); value != "" {
-			kept[name] = bounded(value, maxDetail)
-		}
-	}
-	if len(kept) == 0 {
-		return nil
-	}
-	raw, _ := json.Marshal(kept) // strings always marshal
-	return raw
 }
 
 func empty() []byte {

@@ -16,6 +16,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"ringside/internal/org"
+	"ringside/internal/webhook"
 )
 
 // dialProblem says at which step a connection to a runtime could not be made, and why.
@@ -137,7 +138,7 @@ func closing(code int, reason string) string {
 	if code == websocket.CloseNoStatusReceived {
 		return "without a code"
 	}
-	if reason = bounded(reason, 123); reason != "" {
+	if reason = webhook.Bounded(reason, 123); reason != "" {
 		return fmt.Sprintf("code %d, “%s”", code, reason)
 	}
 	return fmt.Sprintf("code %d", code)

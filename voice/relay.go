@@ -12,7 +12,7 @@ import (
 	"ringside/internal/agent"
 	"ringside/internal/org"
 	"ringside/internal/phone"
-	"ringside/internal/twilio"
+	"ringside/internal/webhook"
 	"ringside/recognize"
 )
 
@@ -36,28 +36,28 @@ var upgrader = websocket.Upgrader{
 // relay accepts Twilio's socket and carries its frames until the call ends.
 func (s *Service) relay(w http.ResponseWriter, r *http.Request) {
 	if !websocket.IsWebSocketUpgrade(r) {
-		s.count(pathRelay, "no_upgrade")
+		s.Count(pathRelay, "no_upgrade")
 		w.Header().Set("Upgrade", "websocket")
 		http.Error(w, "This address is for Twilio's WebSocket connections.", http.StatusUpgradeRequired)
 		return
 	}
-	account := s.handshakeAccount(r)
+	account := s.Handshake(r)
 	if account == nil {
-		s.count(pathRelay, "signature")
-		if s.notice.due("relay signature") {
+		s.Count(pathRelay, "signature")
+		if s.Due("relay signature") {
 			s.Log.Warn("refused a socket: its signature is missing or matches no account", "path", r.URL.Path, "public_url", s.PublicURL.String())
 		}
-		http.Error(w, refusal(http.StatusForbidden), http.StatusForbidden)
+		http.Error(w, webhook.Refusal(http.StatusForbidden), http.StatusForbidden)
 		return
 	}
 	if s.sessions.closed() {
-		s.count(pathRelay, "draining")
+		s.Count(pathRelay, "draining")
 		http.Error(w, "This sidecar is stopping.", http.StatusServiceUnavailable)
 		return
 	}
 	conn, err := upgrader.Upgrade(w, r, nil)
 	if err != nil { // Upgrade has answered
-		s.count(pathRelay, "upgrade")
+		s.Count(pathRelay, "upgrade")
 		return
 	}
 	// In a goroutine of its own, the call does not hold on to the request and all that served it.
@@ -72,11 +72,11 @@ func (s *Service) serve(caller *peer, account *org.Account) {
 	defer cancel()
 	session, refused := s.begin(ctx, caller, account)
 	if refused != "" {
-		s.count(pathRelay, refused)
+		s.Count(pathRelay, refused)
 		caller.close(websocket.ClosePolicyViolation, refused)
 		return
 	}
-	s.count(pathRelay, "accepted")
+	s.Count(pathRelay, "accepted")
 	session.run(ctx)
 }
 
@@ -86,21 +86,6 @@ func (s *Service) survive(part, callSID string) {
 	if cause := recover(); cause != nil {
 		s.Log.Error("a part of a call panicked", "part", part, "call_sid", callSID, "cause", cause, "stack", string(debug.Stack()))
 	}
-}
-
-// handshakeAccount returns the account whose token signed the handshake, which names none, or nil.
-// Each account costs a few microseconds.
-func (s *Service) handshakeAccount(r *http.Request) *org.Account {
-	signature := r.Header.Get(twilio.SignatureHeader)
-	if signature == "" {
-		return nil
-	}
-	for _, account := range s.Lines.Accounts() {
-		if s.verifier.Handshake(s.key(account), r.RequestURI, signature) {
-			return account
-		}
-	}
-	return nil
 }
 
 // setup is what Ringside reads of Twilio's first message; all of it goes on to the runtime.
@@ -182,7 +167,7 @@ func (s *Service) newSession(ctx context.Context, m *setup, route *org.Route, a 
 		service: s, route: route, sessionID: m.SessionID, attempt: a.attempt, incoming: incoming, decision: decision,
 		transcript: transcript{keep: route.Agent.KeepTranscript},
 		call: agent.Call{Org: *route.Org, AgentID: route.Agent.ID, SID: m.CallSID, Direction: direction,
-			From: bounded(m.From, maxAddress), To: bounded(m.To, maxAddress),
+			From: webhook.Bounded(m.From, webhook.MaxAddress), To: webhook.Bounded(m.To, webhook.MaxAddress),
 			Party: decision.Number, StartedAt: decision.At, Trusted: decision.Trusted},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"ringside/internal/agent"
 	"ringside/internal/ledger"
 	"ringside/internal/org"
+	"ringside/internal/webhook"
 	"ringside/recognize"
 )
 
@@ -97,7 +98,7 @@ func (s *session) connect(ctx context.Context) error {
 // action with the reason, and the caller hears an apology or a person.
 func (s *session) unreachable(cause error) {
 	s.service.Metrics.RelayEnds.WithLabelValues("runtime_unreachable").Inc()
-	if s.service.notice.due("unreachable " + s.route.Agent.ID) {
+	if s.service.Due("unreachable " + s.route.Agent.ID) {
 		s.service.Log.Error("the agent runtime cannot be reached; callers hear the apology or get the fallback number",
 			"agent", s.route.Agent.Name, "runtime_url", redactedURL(s.route.Agent.RuntimeURL), "call_sid", s.call.SID, "error", cause)
 	}
@@ -116,7 +117,7 @@ func (s *session) keepTranscript() {
 	if len(lines) == 0 {
 		return
 	}
-	id := bounded(s.sessionID, maxSID)
+	id := webhook.Bounded(s.sessionID, webhook.MaxSID)
 	e := s.call.Event("transcript:" + id)
 	e.Transcript = &ledger.Transcript{SessionID: id, Lines: lines}
 	s.service.Recorder.Later(e)

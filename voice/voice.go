@@ -10,16 +10,13 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
-	"log/slog"
 	"net/http"
 	"sync"
 	"time"
 
 	"ringside/internal/agent"
 	"ringside/internal/ledger"
-	"ringside/internal/metrics"
-	"ringside/internal/org"
-	"ringside/internal/twilio"
+	"ringside/internal/webhook"
 	"ringside/recognize"
 )
 
@@ -48,15 +45,12 @@ type Calls interface {
 
 // Config is what the edge is made of. All fields are required.
 type Config struct {
-	PublicURL  twilio.PublicURL
-	Secret     []byte // signs relay tokens; the same for all sidecars
-	Lines      *org.Switchboard
-	Recognizer *recognize.Recognizer
-	Calls      Calls
-	Recorder   Recorder
-	Tools      *agent.Tools
-	Metrics    *metrics.Metrics
-	Log        *slog.Logger
+	*webhook.Gate        // lets Twilio's requests in
+	Secret        []byte // signs relay tokens; the same for all sidecars
+	Recognizer    *recognize.Recognizer
+	Calls         Calls
+	Recorder      Recorder
+	Tools         *agent.Tools
 	// WriteBudget bounds how long a status callback waits for its event to be durable.
 	WriteBudget time.Duration
 }
@@ -64,17 +58,14 @@ type Config struct {
 // Service answers Twilio's voice webhooks and sockets.
 type Service struct {
 	Config
-	verifier *twilio.Verifier
-	keys     sync.Map  // auth token → *twilio.Key
 	macs     sync.Pool // of hash.Hash, for relay tokens
 	sessions sessions
-	notice   *notice
 	timing   timing
 }
 
 // New returns the edge; [Service.Register] puts it on a router.
 func New(c Config) *Service {
-	s := &Service{Config: c, verifier: twilio.NewVerifier(c.PublicURL), notice: newNotice(time.Minute), timing: defaultTiming}
+	s := &Service{Config: c, timing: defaultTiming}
 	s.macs.New = func() any { return hmac.New(sha256.New, c.Secret) }
 	s.sessions.open = map[*session]struct{}{}
 	return s
@@ -82,35 +73,9 @@ func New(c Config) *Service {
 
 // Register adds the voice paths to mux.
 func (s *Service) Register(mux *http.ServeMux) {
-	mux.Handle(pathVoice, s.webhook(pathVoice, s.inbound, s.apology))
-	mux.Handle(pathFallback, s.webhook(pathFallback, s.inbound, s.apology))
-	mux.Handle(pathAfter, s.webhook(pathAfter, s.after, s.apology))
-	mux.Handle(pathStatus, s.webhook(pathStatus, s.status, unavailable))
+	mux.Handle(pathVoice, s.Handle(pathVoice, s.inbound, s.apology))
+	mux.Handle(pathFallback, s.Handle(pathFallback, s.inbound, s.apology))
+	mux.Handle(pathAfter, s.Handle(pathAfter, s.after, s.apology))
+	mux.Handle(pathStatus, s.Handle(pathStatus, s.status, unavailable))
 	mux.HandleFunc(pathRelay, s.relay)
-}
-
-// notice lets something be logged at most once in a while for each subject.
-type notice struct {
-	every time.Duration
-	mu    sync.Mutex
-	last  map[string]time.Time
-}
-
-func newNotice(every time.Duration) *notice {
-	return &notice{every: every, last: map[string]time.Time{}}
-}
-
-// due reports whether subject should be logged now.
-func (n *notice) due(subject string) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	now := time.Now()
-	if now.Sub(n.last[subject]) < n.every {
-		return false
-	}
-	if len(n.last) > 1000 { // forged subjects must not fill the memory
-		clear(n.last)
-	}
-	n.last[subject] = now
-	return true
 }

@@ -26,6 +26,7 @@ import (
 	"ringside/internal/org"
 	"ringside/internal/postgres"
 	"ringside/internal/twilio"
+	"ringside/internal/webhook"
 	"ringside/recognize"
 	"ringside/voice"
 )
@@ -124,8 +125,9 @@ func (s *sidecar) start(ctx context.Context) error {
 	s.book = contacts.NewBook(s.db.Pool, callers)
 	s.recorder = ledger.NewRecorder(s.db.Pool, callers, secret, s.log)
 	tools := &agent.Tools{Book: s.book, Recorder: s.recorder, Marks: calls, Log: s.log}
+	gate := webhook.NewGate(webhook.Config{PublicURL: publicURL, Lines: s.lines, Metrics: s.metrics, Log: s.log})
 	s.voice = voice.New(voice.Config{
-		PublicURL: publicURL, Secret: secret, Lines: s.lines, Calls: calls, Recorder: s.recorder, Metrics: s.metrics, Log: s.log,
+		Gate: gate, Secret: secret, Calls: calls, Recorder: s.recorder,
 		Recognizer:  recognize.NewRecognizer(callers, s.config.RecognitionBudget),
 		Tools:       tools,
 		WriteBudget: s.config.WriteBudget,

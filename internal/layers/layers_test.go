@@ -35,9 +35,9 @@ var design = []layer{
 		{"internal/agent", "what the runtime is told and may ask for on the relay"},
 		{"recognize", "who is calling decides what the TwiML says"},
 		{"internal/ledger", "each webhook is an event"},
-		{"internal/org", "the switchboard says whose number was called and who signed"},
-		{"internal/twilio", "forms, signatures, TwiML"},
-		{"internal/metrics", "every answer is counted"},
+		{"internal/webhook", "lets in what Twilio has signed"},
+		{"internal/org", "where a number leads"},
+		{"internal/twilio", "forms and TwiML"},
 		{"internal/phone", "Twilio's From is classified"},
 	}},
 	{"internal/api", []arrow{
@@ -63,6 +63,12 @@ var design = []layer{
 		{"internal/phone", "numbers are shown as people write them"},
 		{"internal/problem", "errors become pages"},
 		{"internal/twilio", "the public URL says where browsers reach it"},
+	}},
+	{"internal/webhook", []arrow{
+		{"internal/org", "the switchboard says whose number was called and who signed"},
+		{"internal/twilio", "forms and signatures"},
+		{"internal/metrics", "every answer is counted"},
+		{"internal/phone", "only a number leads anywhere"},
 	}},
 	{"internal/agent", []arrow{
 		{"recognize", "the caller that the runtime is told of"},
