@@ -38,6 +38,7 @@ type Config struct {
 	SecretKey         Secret        `env:"RINGSIDE_SECRET_KEY"`
 	RecognitionBudget time.Duration `env:"RINGSIDE_RECOGNITION_BUDGET" envDefault:"150ms"`
 	WriteBudget       time.Duration `env:"RINGSIDE_WRITE_BUDGET" envDefault:"2s"`
+	ReplyBudget       time.Duration `env:"RINGSIDE_REPLY_BUDGET" envDefault:"5s"`
 	DrainTimeout      time.Duration `env:"RINGSIDE_DRAIN_TIMEOUT" envDefault:"60s"`
 	ImportBytes       int64         `env:"RINGSIDE_IMPORT_BYTES" envDefault:"268435456"`
 	ImportRows        int           `env:"RINGSIDE_IMPORT_ROWS" envDefault:"1000000"`
@@ -129,6 +130,9 @@ func (c *Config) check() (mistakes []error) {
 	}
 	if c.WriteBudget < 10*time.Millisecond || c.WriteBudget > 14*time.Second {
 		mistake("RINGSIDE_WRITE_BUDGET=%s is out of range: 10ms to 14s, since Twilio waits 15s", c.WriteBudget)
+	}
+	if c.ReplyBudget < 0 || c.ReplyBudget > 14*time.Second {
+		mistake("RINGSIDE_REPLY_BUDGET=%s is out of range: 0s to 14s, since Twilio waits 15s", c.ReplyBudget)
 	}
 	if c.DrainTimeout < 0 || c.DrainTimeout > 24*time.Hour {
 		mistake("RINGSIDE_DRAIN_TIMEOUT=%s is out of range: 0s to 24h", c.DrainTimeout)

@@ -188,13 +188,13 @@ func (b *Book) Restore(ctx context.Context, id org.ID, contactID string) (Contac
 
 // contactColumns are what [readContact] reads, in its order.
 const contactColumns = `id::text, name, phone, other_phones, coalesce(email, ''), tags, notes, source, last_contacted_at, created_at, updated_at, archived_at,
-	merged_into::text, blocked_at IS NOT NULL, greet_by_name, coalesce(phone_source, source), coalesce(phone_at, created_at), name_source, name_at, email_source, email_at, tags_source, tags_at, notes_source, notes_at`
+	merged_into::text, blocked_at IS NOT NULL, greet_by_name, ringside_opted_out(org_id, phone), coalesce(phone_source, source), coalesce(phone_at, created_at), name_source, name_at, email_source, email_at, tags_source, tags_at, notes_source, notes_at`
 
 // readContact reads a row of contactColumns.
 func readContact(row pgx.Row) (Contact, error) {
 	var c Contact
 	f := make([]Origin, len(originFields))
-	err := row.Scan(&c.ID, &c.Name, &c.Phone, &c.OtherPhones, &c.Email, &c.Tags, &c.Notes, &c.Source, &c.LastContactedAt, &c.CreatedAt, &c.UpdatedAt, &c.ArchivedAt, &c.MergedInto, &c.Blocked, &c.GreetByName,
+	err := row.Scan(&c.ID, &c.Name, &c.Phone, &c.OtherPhones, &c.Email, &c.Tags, &c.Notes, &c.Source, &c.LastContactedAt, &c.CreatedAt, &c.UpdatedAt, &c.ArchivedAt, &c.MergedInto, &c.Blocked, &c.GreetByName, &c.OptedOutAt,
 		&f[0].Source, &f[0].At, &f[1].Source, &f[1].At, &f[2].Source, &f[2].At, &f[3].Source, &f[3].At, &f[4].Source, &f[4].At)
 	if err != nil {
 		return Contact{}, err

@@ -57,8 +57,10 @@ type Contact struct {
 	Notes       string         `json:"notes"`
 	// Blocked: calls from them are rejected. GreetByName is false for whoever does not want to be
 	// greeted by name. Only a person changes either.
-	Blocked         bool       `json:"blocked"`
-	GreetByName     bool       `json:"greet_by_name"`
+	Blocked     bool `json:"blocked"`
+	GreetByName bool `json:"greet_by_name"`
+	// OptedOutAt is when they asked for no more messages, by their phone; nil: they did not, or came back.
+	OptedOutAt      *time.Time `json:"opted_out_at"`
 	Source          Source     `json:"source"` // what made the contact
 	LastContactedAt *time.Time `json:"last_contacted_at"`
 	CreatedAt       time.Time  `json:"created_at"`

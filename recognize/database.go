@@ -35,7 +35,7 @@ CROSS JOIN LATERAL (
 		SELECT id, name, email, tags, notes, blocked_at, greet_by_name FROM contacts WHERE id = ` + contacts.HolderSQL("asked.org_id", "asked.phone") + `
 	), history AS (
 		SELECT * FROM (
-			SELECT i.sid, i.started_at, i.ended_at, i.kind, i.direction, i.duration_s, i.summary, i.details
+			SELECT i.sid, i.started_at, i.ended_at, i.kind, i.direction, i.duration_s, i.summary, i.details, i.text
 			FROM interactions i
 			WHERE (i.org_id = asked.org_id) IS TRUE -- not by an index of the organisation's
 				AND i.contact_id = (SELECT id FROM contact) AND i.ended_at IS NOT NULL AND i.trusted AND NOT i.disowned
@@ -43,7 +43,7 @@ CROSS JOIN LATERAL (
 		) theirs
 		UNION ALL
 		SELECT * FROM (
-			SELECT i.sid, i.started_at, i.ended_at, i.kind, i.direction, i.duration_s, i.summary, i.details
+			SELECT i.sid, i.started_at, i.ended_at, i.kind, i.direction, i.duration_s, i.summary, i.details, i.text
 			FROM interactions i
 			WHERE i.org_id = asked.org_id AND i.party = asked.phone AND i.contact_id IS NULL AND i.ended_at IS NOT NULL
 				AND i.trusted AND NOT i.disowned AND NOT EXISTS (SELECT FROM contact)
@@ -56,7 +56,7 @@ CROSS JOIN LATERAL (
 			FROM campaign_people p JOIN campaigns c ON c.id = p.campaign_id
 			WHERE p.org_id = asked.org_id AND p.phone = asked.phone AND p.called_at IS NOT NULL ORDER BY p.called_at DESC LIMIT 1) AS campaign,
 		(SELECT json_agg(json_build_object('sid', sid, 'at', started_at, 'ended_at', ended_at, 'kind', kind, 'direction', direction,
-				'duration_s', coalesce(duration_s, 0), 'summary', coalesce(nullif(summary, ''),
+				'duration_s', coalesce(duration_s, 0), 'summary', coalesce(nullif(summary, ''), nullif(left(text, 1000), ''),
 					(SELECT string_agg(e.value->>'note', '; ' ORDER BY e.value->>'at', e.key) FROM jsonb_each(details) e), ''))
 			ORDER BY ended_at DESC, sid) FROM history) AS history
 ) found`

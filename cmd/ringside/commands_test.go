@@ -275,7 +275,7 @@ func TestSetUpForPeople(t *testing.T) {
 	says("Reception  \"Hello {{NAME}}, this is Acme. How can I help you?\"", "agent", "list")
 	agents, _ := object(t, settings, "agent", "list")["agents"].([]any)
 	agent, _ := agents[0].(map[string]any)["id"].(string)
-	says("A call comes in         https://ringside.example.com/twilio/voice            HTTP POST", "number", "add", "(212) 555-0199", "--agent", agent)
+	says("A call comes in         https://ringside.example.com/twilio/voice\n", "number", "add", "(212) 555-0199", "--agent", agent)
 	says("Keep it now: it is not shown again.", "key", "create", "--name", "dashboard")
 	says("Added Alex Chen, +1 415-555-1200: ", "contact", "add", "--name", "Alex Chen", "--phone", "415 555 1200")
 	says("Recorded Maria Gomez, "+maria+", called by Spring offer: ", "campaign", "add-person", "--campaign", "Spring offer", "--name", "Maria Gomez", "--phone", maria)
@@ -371,7 +371,7 @@ func TestConfigPrint(t *testing.T) {
 	printed := object(t, settings, "config", "print")
 	want := map[string]any{"DATABASE_URL": "[redacted]", "REDIS_URL": "", "RINGSIDE_LISTEN": "127.0.0.1:0", "RINGSIDE_OPS_LISTEN": "127.0.0.1:0", "RINGSIDE_PUBLIC_URL": "",
 		"RINGSIDE_DATA_DIR": "/data", "TWILIO_ACCOUNT_SID": "", "TWILIO_AUTH_TOKEN": "[redacted]", "RINGSIDE_SECRET_KEY": "[redacted]", "RINGSIDE_RECOGNITION_BUDGET": "5s",
-		"RINGSIDE_WRITE_BUDGET": "2s", "RINGSIDE_DRAIN_TIMEOUT": "1m0s", "RINGSIDE_IMPORT_BYTES": "268435456", "RINGSIDE_IMPORT_ROWS": "1000000", "RINGSIDE_IMPORT_FIELD": "20000",
+		"RINGSIDE_WRITE_BUDGET": "2s", "RINGSIDE_REPLY_BUDGET": "5s", "RINGSIDE_DRAIN_TIMEOUT": "1m0s", "RINGSIDE_IMPORT_BYTES": "268435456", "RINGSIDE_IMPORT_ROWS": "1000000", "RINGSIDE_IMPORT_FIELD": "20000",
 		"RINGSIDE_API_RATE": "50", "RINGSIDE_API_BURST": "100",
 		"RINGSIDE_TRUSTED_PROXIES": "", "RINGSIDE_OIDC_ISSUER": "", "RINGSIDE_OIDC_CLIENT_ID": "", "RINGSIDE_OIDC_CLIENT_SECRET": "", "RINGSIDE_LOG_LEVEL": "INFO", "RINGSIDE_LOG_FORMAT": "text"}
 	if diff := cmp.Diff(want, printed); diff != "" {

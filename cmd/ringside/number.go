@@ -3,10 +3,13 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"strings"
 
 	"ringside/internal/org"
 	"ringside/internal/phone"
 	"ringside/internal/problem"
+	"ringside/internal/twilio"
 )
 
 type numberCommands struct {
@@ -51,10 +54,11 @@ func (c *numberAdd) Run(a *app) error {
 		if base == "" {
 			base = "https://YOUR-HOST"
 		}
+		var settings strings.Builder
+		for _, s := range twilio.NumberSettings() {
+			fmt.Fprintf(&settings, "\n  %-23s %s%s", s.Label, strings.TrimSuffix(base, "/"), s.Path)
+		}
 		return c.print(a, added, `Connected %s: %s
-Now set the number in the Twilio console (see docs/twilio.md):
-  A call comes in         %s/twilio/voice            HTTP POST
-  Primary handler fails   %s/twilio/voice/fallback   HTTP POST
-  Call status changes     %s/twilio/voice/status#rc=3&rp=5xx,ct,rt   HTTP POST`, n.Readable(), added.ID, base, base, base)
+Now set the number in the Twilio console, each as HTTP POST (see docs/twilio.md):%s`, n.Readable(), added.ID, settings.String())
 	})
 }

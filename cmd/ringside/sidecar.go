@@ -28,6 +28,7 @@ import (
 	"ringside/internal/twilio"
 	"ringside/internal/webhook"
 	"ringside/recognize"
+	"ringside/sms"
 	"ringside/voice"
 )
 
@@ -48,6 +49,7 @@ type sidecar struct {
 	book     *contacts.Book
 	recorder *ledger.Recorder
 	voice    *voice.Service
+	sms      *sms.Service
 	listener *postgres.Listener
 	metrics  *metrics.Metrics
 	members  *member.Store
@@ -126,12 +128,16 @@ func (s *sidecar) start(ctx context.Context) error {
 	s.recorder = ledger.NewRecorder(s.db.Pool, callers, secret, s.log)
 	tools := &agent.Tools{Book: s.book, Recorder: s.recorder, Marks: calls, Log: s.log}
 	gate := webhook.NewGate(webhook.Config{PublicURL: publicURL, Lines: s.lines, Metrics: s.metrics, Log: s.log})
+	recognizer := recognize.NewRecognizer(callers, s.config.RecognitionBudget)
 	s.voice = voice.New(voice.Config{
 		Gate: gate, Secret: secret, Calls: calls, Recorder: s.recorder,
-		Recognizer:  recognize.NewRecognizer(callers, s.config.RecognitionBudget),
+		Recognizer:  recognizer,
 		Tools:       tools,
 		WriteBudget: s.config.WriteBudget,
 	})
+	reader := ledger.NewReader(s.db.Pool)
+	s.sms = sms.New(sms.Config{Gate: gate, Recognizer: recognizer, Memory: calls, Recorder: s.recorder, Ledger: reader, Runtimes: sms.Nobody{},
+		WriteBudget: s.config.WriteBudget, ReplyBudget: s.config.ReplyBudget})
 	store := org.NewStore(s.db.Pool)
 	s.members, s.audit = member.NewStore(s.db.Pool), audit.NewLog(s.db.Pool)
 	s.listen(callers, calls)
@@ -252,6 +258,7 @@ func (s *sidecar) forgetErased(ctx context.Context, calls *cache.Calls) {
 func (s *sidecar) serve(v1 *api.API) {
 	mux := http.NewServeMux()
 	s.voice.Register(mux)
+	s.sms.Register(mux)
 	v1.Register(mux)
 	s.pages.Register(mux)
 	s.gauges()

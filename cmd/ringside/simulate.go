@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -19,51 +18,81 @@ import (
 
 type simulateCommands struct {
 	Call simulateCall `cmd:"" help:"Place a call as Twilio would, and show the conversation as it happens."`
+	SMS  simulateSMS  `cmd:"" name:"sms" help:"Send a message as Twilio would, and show what comes back."`
+}
+
+// simulated are the settings of whatever is simulated: who it is from and to, and where the sidecar is.
+type simulated struct {
+	From          string `required:"" help:"Who calls or writes, as Twilio would send it: +14155551200, anonymous, client:…, whatsapp:+…" placeholder:"+14155551200"`
+	To            string `required:"" help:"The number of yours that it goes to." placeholder:"+12125550199"`
+	URL           string `name:"url" required:"" help:"The sidecar." placeholder:"http://127.0.0.1:8080"`
+	PublicURL     string `name:"public-url" help:"What the sidecar has as RINGSIDE_PUBLIC_URL, which is what gets signed; default RINGSIDE_PUBLIC_URL, else the same as --url." placeholder:"https://…"`
+	AuthTokenFile string `type:"path" help:"A file with the account's auth token; default TWILIO_AUTH_TOKEN." placeholder:"FILE"`
+	AccountSID    string `name:"account-sid" help:"The account that owns the number; default TWILIO_ACCOUNT_SID, else looked up in the database." placeholder:"AC…"`
+	Verbose       bool   `short:"v" help:"Show everything that is on the wire."`
+	jsonFlag
 }
 
 type simulateCall struct {
-	From          string   `required:"" help:"The caller, as Twilio would send it: +14155551200, anonymous, client:…" placeholder:"+14155551200"`
-	To            string   `required:"" help:"The number that is called." placeholder:"+12125550199"`
-	URL           string   `name:"url" required:"" help:"The sidecar." placeholder:"http://127.0.0.1:8080"`
-	PublicURL     string   `name:"public-url" help:"What the sidecar has as RINGSIDE_PUBLIC_URL, which is what gets signed; default RINGSIDE_PUBLIC_URL, else the same as --url." placeholder:"https://…"`
-	AuthTokenFile string   `type:"path" help:"A file with the account's auth token; default TWILIO_AUTH_TOKEN." placeholder:"FILE"`
-	AccountSID    string   `name:"account-sid" help:"The account that owns the number; default TWILIO_ACCOUNT_SID, else looked up in the database." placeholder:"AC…"`
-	Say           []string `help:"What the caller says; may be repeated." sep:"none"`
-	Press         string   `help:"Digits that the caller presses after speaking." placeholder:"1234#"`
-	Attestation   string   `help:"The call's StirVerstat." placeholder:"TN-Validation-Passed-A"`
-	CallerName    string   `help:"The caller name that a carrier look-up gave."`
-	Verbose       bool     `short:"v" help:"Show everything that is on the wire."`
-	jsonFlag
+	simulated
+	Say         []string `help:"What the caller says; may be repeated." sep:"none"`
+	Press       string   `help:"Digits that the caller presses after speaking." placeholder:"1234#"`
+	Attestation string   `help:"The call's StirVerstat." placeholder:"TN-Validation-Passed-A"`
+	CallerName  string   `help:"The caller name that a carrier look-up gave."`
+}
+
+type simulateSMS struct {
+	simulated
+	Text  string   `help:"What the message says." placeholder:"Hello"`
+	Media []string `help:"The address of a picture that comes along; may be repeated." sep:"none" placeholder:"https://…"`
 }
 
 // sampleAccount is the made-up account of the documentation's examples.
 const sampleAccount = "AC00000000000000000000000000000001"
 
-func (c *simulateCall) Run(a *app) error {
+// twilio is the account that simulates, or what is wrong with the settings.
+func (c *simulated) twilio(a *app) (*simulate.Twilio, error) {
 	base, err := baseURL(c.URL)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	token := string(a.config.TwilioAuthToken)
 	if c.AuthTokenFile != "" {
 		if token, err = readSecretFile("auth_token_file", c.AuthTokenFile); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	if token == "" {
-		return problem.Invalid("auth_token_file", "Give the account's auth token in a file, or in TWILIO_AUTH_TOKEN: the sidecar refuses what is not signed.")
+		return nil, problem.Invalid("auth_token_file", "Give the account's auth token in a file, or in TWILIO_AUTH_TOKEN: the sidecar refuses what is not signed.")
 	}
-	ctx, stop := untilSignal(a.ctx)
-	defer stop()
 	account, err := c.account(a)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	twilio := simulate.Twilio{BaseURL: base, PublicURL: cmp.Or(c.PublicURL, a.config.PublicURL), AccountSID: account, AuthToken: token}
+	t := &simulate.Twilio{BaseURL: base, PublicURL: cmp.Or(c.PublicURL, a.config.PublicURL), AccountSID: account, AuthToken: token}
 	if !c.JSON {
 		printer := simulate.NewPrinter(a.out)
 		printer.Verbose = c.Verbose
-		twilio.Observe = printer.Print
+		t.Observe = printer.Print
+	}
+	return t, nil
+}
+
+// wentWrong says what to do about what Twilio could not use.
+func wentWrong(t *simulate.Twilio, what string, err error) error {
+	if simulate.Refused(err) {
+		return problem.New(problem.CodeForbidden, "The sidecar refused the signature. Check the auth token, the account (%s), and that --public-url (%s) is what the sidecar has as RINGSIDE_PUBLIC_URL; see docs/twilio.md.",
+			t.AccountSID, cmp.Or(t.PublicURL, t.BaseURL))
+	}
+	return fmt.Errorf("the %s went wrong: %w", what, err)
+}
+
+func (c *simulateCall) Run(a *app) error {
+	ctx, stop := untilSignal(a.ctx)
+	defer stop()
+	twilio, err := c.twilio(a)
+	if err != nil {
+		return err
 	}
 	outcome, err := twilio.Place(ctx, simulate.Call{From: c.From, To: c.To, StirVerstat: c.Attestation, CallerName: c.CallerName, Script: c.script()})
 	if c.JSON && outcome != nil {
@@ -71,15 +100,33 @@ func (c *simulateCall) Run(a *app) error {
 			return printErr
 		}
 	}
-	if refused, ok := errors.AsType[*simulate.Error](err); ok && refused.Status == http.StatusForbidden {
-		return problem.New(problem.CodeForbidden, "The sidecar refused the signature. Check the auth token, the account (%s), and that --public-url (%s) is what the sidecar has as RINGSIDE_PUBLIC_URL; see docs/twilio.md.",
-			account, cmp.Or(twilio.PublicURL, base))
-	}
 	if err != nil {
-		return fmt.Errorf("the call went wrong: %w", err)
+		return wentWrong(twilio, "call", err)
 	}
 	if !c.JSON {
 		fmt.Fprintf(a.out, "\nThe call was %s.\n", outcome.CallSID)
+	}
+	return nil
+}
+
+func (c *simulateSMS) Run(a *app) error {
+	ctx, stop := untilSignal(a.ctx)
+	defer stop()
+	twilio, err := c.twilio(a)
+	if err != nil {
+		return err
+	}
+	receipt, err := twilio.Send(ctx, simulate.Message{From: c.From, To: c.To, Text: c.Text, Media: c.Media})
+	if c.JSON && receipt != nil {
+		if printErr := printJSON(a, receipt); printErr != nil {
+			return printErr
+		}
+	}
+	if err != nil {
+		return wentWrong(twilio, "message", err)
+	}
+	if !c.JSON {
+		fmt.Fprintf(a.out, "\nThe message was %s.\n", receipt.MessageSID)
 	}
 	return nil
 }
@@ -105,7 +152,7 @@ func baseURL(raw string) (string, error) {
 }
 
 // account finds whose number is called: given, or in the database if there is one here.
-func (c *simulateCall) account(a *app) (string, error) {
+func (c *simulated) account(a *app) (string, error) {
 	if given := cmp.Or(c.AccountSID, a.config.TwilioAccountSID); given != "" {
 		return given, nil
 	}

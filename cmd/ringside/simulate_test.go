@@ -92,3 +92,32 @@ func TestSimulateCall(t *testing.T) {
 		}
 	})
 }
+
+func TestSimulateSMS(t *testing.T) {
+	t.Parallel()
+	database := pgtest.URL(t)
+	shop := openShop(t, database)
+	side := serve(t, "DATABASE_URL="+database)
+	send := func(more ...string) (int, string, string) {
+		return command(t, nil, append([]string{"simulate", "sms", "--from", alex, "--to", shopNumber, "--url", side.Listen,
+			"--account-sid", shop.account, "--auth-token-file", file(t, shop.token)}, more...)...)
+	}
+	status, out, errs := send("--text", "Are you open on Sunday?")
+	if status != 0 || errs != "" || !strings.Contains(out, "“Are you open on Sunday?”") || !strings.Contains(out, "POST /twilio/sms  answered 200") || !strings.Contains(out, "\nThe message was SM") {
+		t.Errorf("ended with %d:\n%s%s", status, out, errs)
+	}
+	status, out, errs = send("--text", "A picture", "--media", "https://example.com/cat.jpg", "--json")
+	var receipt struct {
+		SID    string `json:"message_sid"`
+		Status int
+	}
+	if err := json.Unmarshal([]byte(out), &receipt); err != nil || status != 0 || receipt.Status != 200 {
+		t.Fatalf("ended with %d (%v): %s%s", status, err, out, errs)
+	}
+	var said, media, contact string
+	must(t, shop.db.QueryRow(t.Context(), `SELECT i.text, i.media->0->>'url', c.name FROM interactions i JOIN contacts c ON c.id = i.contact_id WHERE i.sid = $1`, receipt.SID).
+		Scan(&said, &media, &contact))
+	if said != "A picture" || media != "https://example.com/cat.jpg" || contact != "Alex Chen" {
+		t.Errorf("kept %q, %q of %q", said, media, contact)
+	}
+}

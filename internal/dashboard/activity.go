@@ -33,6 +33,7 @@ type callRow struct {
 	When    moment
 	Who     string // a name or number
 	Outcome string
+	Said    string // the beginning of what a message says
 	// Recognised says whether and from where, Badge how it looks.
 	Recognised, Badge string
 	Place             string // where a row that comes later goes: htmx's hx-swap-oob
@@ -48,9 +49,12 @@ func (d *Dashboard) activityRoutes() []route {
 	}
 }
 
+// rowText is how much of a message a list shows, in characters.
+const rowText = 120
+
 // row prepares a call or message for a list.
 func (f *frame) row(i ledger.Interaction) callRow {
-	r := callRow{Interaction: i, When: f.Moment(i.StartedAt), Who: i.ContactName, Outcome: outcomeWords(i)}
+	r := callRow{Interaction: i, When: f.Moment(i.StartedAt), Who: i.ContactName, Outcome: outcomeWords(i), Said: messageWords(i, rowText)}
 	if r.Who == "" {
 		party := i.From
 		if i.Direction == "outbound" {

@@ -21,6 +21,7 @@ type callPage struct {
 	Why     recognize.Explanation
 	Repairs []remedy
 	Told    []string
+	Reply   string // what a message was answered at once
 	Lines   []said
 	Notes   []said
 	Heard   []capture
@@ -58,6 +59,11 @@ func showCall(v *visit) error {
 	p.Call = p.row(i)
 	if err := v.fillWhy(p, sid); err != nil {
 		return err
+	}
+	if i.Kind == "message" {
+		if p.Reply, err = v.Ledger.Reply(ctx, v.org.ID, sid); err != nil {
+			return err
+		}
 	}
 	talk, err := v.Ledger.Conversation(ctx, v.org.ID, sid)
 	if err != nil {

@@ -16,6 +16,7 @@ type contactPage struct {
 	frame
 	Contact  contacts.Contact
 	Last     moment
+	OptedOut moment
 	Origins  []originRow
 	Timeline []timelineEntry
 	More     bool              // there is more than the timeline shows
@@ -37,6 +38,7 @@ type timelineEntry struct {
 	when  time.Time
 	Kind  string // "call", "message" or "change"
 	Title string
+	Said  string // what a message says
 	Text  string
 	Link  string
 	Heard []string // what the caller said of themselves, as it was kept
@@ -55,7 +57,7 @@ func showContact(v *visit) error {
 		return err
 	}
 	p := &contactPage{frame: frame{Title: c.Name, Here: "contacts", Zone: v.zone()}, Contact: c}
-	p.Last = p.Moment(c.LastContactedAt)
+	p.Last, p.OptedOut = p.Moment(c.LastContactedAt), p.Moment(c.OptedOutAt)
 	p.Origins = p.origins(c)
 	if c.MergedInto != nil {
 		into, err := v.Book.Get(ctx, v.org.ID, *c.MergedInto)
@@ -99,7 +101,7 @@ func (v *visit) fillTimeline(p *contactPage) error {
 	p.More = list.NextCursor != nil || changes.NextCursor != nil
 	var entries []timelineEntry
 	for _, i := range list.Interactions {
-		entries = append(entries, timelineEntry{At: p.Moment(i.StartedAt), when: i.StartedAt, Kind: i.Kind, Title: interactionTitle(i), Text: i.Summary, Link: "/calls/" + i.SID, sid: i.SID})
+		entries = append(entries, timelineEntry{At: p.Moment(i.StartedAt), when: i.StartedAt, Kind: i.Kind, Title: interactionTitle(i), Said: messageWords(i, talkText), Text: i.Summary, Link: "/calls/" + i.SID, sid: i.SID})
 	}
 	for _, e := range changes.Entries {
 		entries = append(entries, timelineEntry{At: p.Moment(e.At), when: e.At, Kind: "change", Title: actorWords(e.Actor) + " " + actionWords(e.Action), Text: detailWords(e.Details)})

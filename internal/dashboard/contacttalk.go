@@ -1,7 +1,11 @@
 package dashboard
 
 import (
+	"fmt"
+	"strings"
 	"unicode/utf8"
+
+	"ringside/internal/ledger"
 )
 
 // What of calls is shown on a contact's page; the rest is on theirs. Without bounds, the page of
@@ -41,6 +45,16 @@ func (v *visit) fillTalks(p *contactPage) error {
 		}
 	}
 	return nil
+}
+
+// messageWords is what a message says, up to a number of characters, and what it brought along.
+func messageWords(i ledger.Interaction, most int) string {
+	text, _ := beginning(i.Text, most)
+	if n := len(i.Media); n > 0 {
+		files := fmt.Sprintf("(%s)", plural(n, "file", "files"))
+		return strings.TrimSpace(text + " " + files)
+	}
+	return text
 }
 
 // beginning returns the first characters of a text, and whether there are more.

@@ -7,6 +7,7 @@ import (
 	"ringside/internal/org"
 	"ringside/internal/phone"
 	"ringside/internal/problem"
+	"ringside/internal/twilio"
 )
 
 // numbersPage is the phone numbers that lead to voice agents, and what has to be set at Twilio.
@@ -72,13 +73,8 @@ func (v *visit) numbersPage() (*numbersPage, error) {
 	if p.Accounts, err = v.Orgs.Accounts(ctx, v.org.ID); err != nil {
 		return nil, err
 	}
-	for _, w := range []webhook{
-		{"voice", "A call comes in (Webhook, HTTP POST)", "/twilio/voice"},
-		{"fallback", "Primary handler fails (HTTP POST)", "/twilio/voice/fallback"},
-		{"status", "Call status changes (HTTP POST)", "/twilio/voice/status"},
-	} {
-		w.URL = v.PublicURL.Webhook(w.URL)
-		p.Webhooks = append(p.Webhooks, w)
+	for _, s := range twilio.NumberSettings() {
+		p.Webhooks = append(p.Webhooks, webhook{s.ID, s.Label, v.PublicURL.Webhook(s.Path)})
 	}
 	return p, nil
 }

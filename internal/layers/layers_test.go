@@ -40,6 +40,14 @@ var design = []layer{
 		{"internal/twilio", "forms and TwiML"},
 		{"internal/phone", "Twilio's From is classified"},
 	}},
+	{"sms", []arrow{
+		{"internal/webhook", "lets in what Twilio has signed"},
+		{"recognize", "who wrote"},
+		{"internal/ledger", "each webhook is an event"},
+		{"internal/org", "where a number leads"},
+		{"internal/twilio", "forms and TwiML"},
+		{"internal/phone", "Twilio's From is classified"},
+	}},
 	{"internal/api", []arrow{
 		{"recognize", "a recognition's trace is what it serves"},
 		{"internal/ledger", "calls and messages are what it lists"},

@@ -37,10 +37,10 @@ WITH input AS (
 	SELECT * FROM unnest($1::text[]::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
 		$9::text[], $10::text[]::uuid[], $11::text[]::uuid[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::int[],
 		$16::bool[], $17::bool[], $18::text[], $19::text[], $20::text[]::jsonb[], $21::text[]::jsonb[], $22::timestamptz[],
-		$23::text[], $24::text[]::jsonb[], $25::bool[], $26::bytea[])
+		$23::text[], $24::text[]::jsonb[], $25::bool[], $26::bytea[], $27::text[], $28::text[]::jsonb[], $29::text[])
 	AS t (org_id, sid, event, at, kind, direction, from_address, to_address, party, agent_id, contact_id, state,
 		started_at, ended_at, duration_s, untrusted, disowned, reason, summary, recognition, detail, arrived_at,
-		session_id, lines, fenced, person)
+		session_id, lines, fenced, person, words, media, consent)
 ), fresh AS (
 	INSERT INTO interaction_events (org_id, sid, event, at)
 	SELECT org_id, sid, event, at FROM input ORDER BY org_id, sid, event
@@ -56,6 +56,13 @@ WITH input AS (
 	INSERT INTO transcripts (org_id, sid, session_id, lines)
 	SELECT org_id, sid, session_id, lines FROM live WHERE session_id IS NOT NULL AND NOT forgotten
 	ON CONFLICT DO NOTHING
+), refused AS (
+	INSERT INTO opt_outs AS held (org_id, phone, opted_out_at, opted_in_at)
+	SELECT org_id, party, max(at) FILTER (WHERE consent = 'out'), max(at) FILTER (WHERE consent = 'in') FROM live
+	WHERE consent IS NOT NULL AND party IS NOT NULL GROUP BY org_id, party
+	ORDER BY org_id, party
+	ON CONFLICT (org_id, phone) DO UPDATE SET
+		opted_out_at = greatest(held.opted_out_at, excluded.opted_out_at), opted_in_at = greatest(held.opted_in_at, excluded.opted_in_at)
 ), known AS (
 	-- A map, since the planner takes a batch for ten rows and would join it to people row by row.
 	SELECT coalesce(jsonb_object_agg(org_id || phone, id), '{}') AS ids FROM people
@@ -68,18 +75,20 @@ WITH input AS (
 		bool_or(untrusted) AS untrusted, bool_or(disowned) AS disowned, max(reason) AS reason,
 		max(at) FILTER (WHERE summary <> '') AS summary_at,
 		(array_agg(recognition) FILTER (WHERE recognition IS NOT NULL))[1] AS recognition,
+		max(words) AS words, (array_agg(media ORDER BY event) FILTER (WHERE media IS NOT NULL))[1] AS media,
 		jsonb_object_agg(event, detail) FILTER (WHERE detail IS NOT NULL) AS details,
 		bool_or(arrived_at IS NOT NULL) AS arrived, bool_or(forgotten) AS forgotten
 	FROM live GROUP BY org_id, sid
 ), written AS (
 	INSERT INTO interactions AS held (org_id, sid, kind, direction, from_address, to_address, party, contact_id, agent_id, status, state_rank,
-		started_at, ended_at, duration_s, trusted, disowned, reason, summary, summary_at, recognition, details, erased_at)
+		started_at, ended_at, duration_s, trusted, disowned, reason, summary, summary_at, recognition, details, erased_at, text, media)
 	SELECT m.org_id, m.sid, m.kind, m.direction, m.from_address, m.to_address, m.party,
 		coalesce(m.contact_id, CASE WHEN m.arrived THEN (known.ids ->> (m.org_id || m.party))::uuid END), m.agent_id,
 		substr(m.state, 4), left(m.state, 2)::smallint, m.started_at, m.ended_at, m.duration_s, NOT m.untrusted, m.disowned, m.reason,
 		CASE WHEN m.summary_at IS NULL THEN ''
 			ELSE (SELECT max(l.summary) FROM live l WHERE l.org_id = m.org_id AND l.sid = m.sid AND l.at = m.summary_at) END,
-		m.summary_at, m.recognition, coalesce(m.details, '{}'), CASE WHEN m.forgotten THEN now() END
+		m.summary_at, m.recognition, coalesce(m.details, '{}'), CASE WHEN m.forgotten THEN now() END,
+		m.words, m.media
 	FROM merged m, known
 	ORDER BY m.org_id, m.sid
 	ON CONFLICT (org_id, sid) DO UPDATE SET
@@ -104,7 +113,8 @@ WITH input AS (
 		summary_at = greatest(held.summary_at, excluded.summary_at),
 		recognition = coalesce(held.recognition, excluded.recognition),
 		details = held.details || excluded.details,
-		erased_at = coalesce(held.erased_at, excluded.erased_at)
+		erased_at = coalesce(held.erased_at, excluded.erased_at),
+		text = greatest(held.text, excluded.text), media = coalesce(held.media, excluded.media)
 	RETURNING org_id, party, contact_id, ended_at
 )
 SELECT ringside_announce(org_id, array_agg(DISTINCT number)) FROM (

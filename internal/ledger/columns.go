@@ -38,6 +38,9 @@ func columns(events []*Event, key contacts.ErasureKey) []any {
 		column(events, (*Event).lines),
 		column(events, (*Event).changesHistory),
 		column(events, func(e *Event) []byte { return key.Person(e.OrgID, e.Party) }),
+		column(events, func(e *Event) string { return e.Text }),
+		column(events, (*Event).media),
+		column(events, func(e *Event) *string { return optional(string(e.Consent)) }),
 	}
 }
 
@@ -69,16 +72,16 @@ func (e *Event) endedAt() *time.Time {
 	switch {
 	case !e.EndedAt.IsZero():
 		return &e.EndedAt
-	case Final(e.Status):
+	case Final(e.Status), e.Status == statusSent:
 		return &e.At
 	}
 	return nil
 }
 
-// seconds is nil where the event does not know the duration. It fits the database's integer,
+// seconds is nil where the event does not know the duration, or there is none. It fits the database's integer,
 // whatever was claimed: a value that the driver cannot send would be tried for ever.
 func (e *Event) seconds() *int {
-	if e.DurationS == 0 && !Final(e.Status) {
+	if e.DurationS == 0 && !Final(e.Status) || e.Kind == "message" {
 		return nil
 	}
 	s := min(max(e.DurationS, 0), math.MaxInt32)
@@ -109,6 +112,15 @@ func (e *Event) lines() *string {
 	if err != nil { // a time beyond the year 9999: better no transcript than none of the batch
 		text = []byte("[]")
 	}
+	s := string(text)
+	return &s
+}
+
+func (e *Event) media() *string {
+	if len(e.Media) == 0 {
+		return nil
+	}
+	text, _ := json.Marshal(e.Media) // strings always marshal
 	s := string(text)
 	return &s
 }

@@ -35,6 +35,12 @@ type Event struct {
 	AgentID   string
 	ContactID string
 
+	// Text and Media are what a message says and brings along.
+	Text  string
+	Media []Media
+	// Consent is what a message says of whether its sender wants more of them.
+	Consent Consent
+
 	Status    string // Twilio's word; see [Rank]
 	StartedAt time.Time
 	EndedAt   time.Time
@@ -64,16 +70,31 @@ type Line struct {
 	Text string    `json:"text"`
 }
 
-// Rank orders Twilio's call states; a state never falls back. Twilio does not promise the order of
-// its callbacks, so that final states are ranked among themselves too: whichever comes first, the
-// same one stays. An unknown word ranks lowest.
+// Media is a file that came with a message.
+type Media struct {
+	URL  string `json:"url"`
+	Type string `json:"type"`
+}
+
+// Consent is whether the other party wants messages. The zero value says nothing of it.
+type Consent string
+
+// What a message may say of it. Who says last is believed.
+const (
+	OptOut Consent = "out"
+	OptIn  Consent = "in"
+)
+
+// Rank orders Twilio's states of calls and of messages; a state never falls back. Twilio does not
+// promise the order of its callbacks, so that final states are ranked among themselves too: whichever
+// comes first, the same one stays. An unknown word ranks lowest.
 func Rank(status string) int {
 	switch status {
 	case "queued":
 		return 1
-	case "initiated":
+	case "initiated", "sending", "receiving":
 		return 2
-	case "ringing":
+	case "ringing", statusSent:
 		return 3
 	case "in-progress":
 		return 4
@@ -81,30 +102,43 @@ func Rank(status string) int {
 		return finalRank
 	case "failed":
 		return finalRank + 1
-	case "no-answer":
+	case "no-answer", "undelivered":
 		return finalRank + 2
-	case "busy":
+	case "busy", "partially_delivered":
 		return finalRank + 3
-	case "completed":
+	case "completed", "delivered", "received":
 		return finalRank + 4
+	case "read":
+		return finalRank + 5
 	}
 	return 0
 }
 
+// statusSent is the last that is ever heard of many messages: not every network tells of the delivery.
+const statusSent = "sent"
+
 const finalRank = 10
 
-// Final reports whether a state is one that a call ends in.
+// Final reports whether a state is one that a call or message ends in.
 func Final(status string) bool { return Rank(status) >= finalRank }
 
 // contacted reports whether the event means that the organisation and the other party were in
-// contact: any end of an inbound call (they called), the completion of an outbound one.
+// contact: any end of an inbound call (they called), the completion of an outbound one, a message that
+// came or went.
 func (e *Event) contacted() bool {
-	return e.Party != "" && Final(e.Status) && (e.Direction == "inbound" || e.Status == "completed")
+	if e.Party == "" {
+		return false
+	}
+	switch e.Status {
+	case "completed", statusSent, "delivered", "partially_delivered", "read":
+		return true
+	}
+	return Final(e.Status) && e.Direction == "inbound"
 }
 
 // changesHistory reports whether what is cached of the party must be fenced.
 func (e *Event) changesHistory() bool {
-	return e.Party != "" && (Final(e.Status) || e.Summary != "" || e.Note != "" || e.Disowned)
+	return e.Party != "" && (e.endedAt() != nil || e.Summary != "" || e.Note != "" || e.Disowned)
 }
 
 // detail returns what is kept under the event's name, or nil.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -36,6 +37,8 @@ type Interaction struct {
 	ContactID   string     `json:"contact_id,omitempty"` // "" if it is nobody's
 	ContactName string     `json:"contact_name,omitempty"`
 	Summary     string     `json:"summary"`
+	Text        string     `json:"text,omitempty"`   // what a message says
+	Media       []Media    `json:"media,omitempty"`  // what came with it
 	Reason      string     `json:"reason,omitempty"` // why it ended otherwise than by hanging up
 	// Of a call whose caller was looked up: whether they were known, from where, and what decided
 	// about their name (see the trace of its recognition).
@@ -47,19 +50,11 @@ type Interaction struct {
 }
 
 // Same reports whether two readings of interactions show the same.
-func (i Interaction) Same(other Interaction) bool {
-	one, two := i, other
-	one.EndedAt, two.EndedAt, one.DurationS, two.DurationS = nil, nil, nil, nil
-	return one == two && equal(i.EndedAt, other.EndedAt) && equal(i.DurationS, other.DurationS)
-}
-
-func equal[T comparable](a, b *T) bool {
-	return a == nil && b == nil || a != nil && b != nil && *a == *b
-}
+func (i Interaction) Same(other Interaction) bool { return reflect.DeepEqual(i, other) }
 
 // interactionColumns are what [readInteraction] reads; the contact is an outer join named c.
 const interactionColumns = `i.id::text, i.sid, i.kind, i.direction, i.from_address, i.to_address, i.status, i.started_at, i.ended_at, i.duration_s,
-	coalesce(i.contact_id::text, ''), coalesce(c.name, ''), i.summary, i.reason, ` + knownSQL + `, coalesce(i.recognition->>'source', ''),
+	coalesce(i.contact_id::text, ''), coalesce(c.name, ''), i.summary, i.text, i.media, i.reason, ` + knownSQL + `, coalesce(i.recognition->>'source', ''),
 	coalesce((i.recognition->>'greeted_by_name')::boolean, false), coalesce(i.recognition->>'rule', ''), coalesce((i.recognition->>'took_micros')::bigint, 0)`
 
 // knownSQL is whether the caller of an interaction i was known.
@@ -67,7 +62,7 @@ const knownSQL = `coalesce((i.recognition->>'known')::boolean, false)`
 
 func readInteraction(row pgx.Row) (i Interaction, err error) {
 	err = row.Scan(&i.ID, &i.SID, &i.Kind, &i.Direction, &i.From, &i.To, &i.Status, &i.StartedAt, &i.EndedAt, &i.DurationS,
-		&i.ContactID, &i.ContactName, &i.Summary, &i.Reason, &i.Known, &i.Source, &i.GreetedByName, &i.Rule, &i.TookMicros)
+		&i.ContactID, &i.ContactName, &i.Summary, &i.Text, &i.Media, &i.Reason, &i.Known, &i.Source, &i.GreetedByName, &i.Rule, &i.TookMicros)
 	return i, err
 }
 

@@ -22,7 +22,7 @@ const (
 
 // Query asks for a page of calls and messages, the latest first.
 type Query struct {
-	Text      string // part of a number, of a contact's name or of a summary; "" finds everything
+	Text      string // part of a number, of a contact's name, of a summary or of what a message says; "" finds everything
 	Kind      string // "call", "message", or "" for both
 	ContactID string // of one contact, or ""
 	Direction string // "inbound", "outbound", or "" for both
@@ -51,7 +51,7 @@ func (r *Reader) List(ctx context.Context, id org.ID, q Query) (Page, error) {
 		SELECT `+interactionColumns+` FROM interactions i LEFT JOIN contacts c ON c.id = i.contact_id
 		WHERE i.org_id = $1::text::uuid AND ($2 = '' OR i.kind = $2) AND ($3 = '' OR i.contact_id = nullif($3, '')::uuid)
 			AND ($4 = '' OR c.search LIKE ringside_containing($4) OR i.from_address LIKE ringside_containing($5) OR i.to_address LIKE ringside_containing($5)
-				OR ringside_fold(i.summary) LIKE ringside_containing($4))
+				OR ringside_fold(i.summary) LIKE ringside_containing($4) OR i.text <> '' AND ringside_fold(i.text) LIKE ringside_containing($4))
 			AND ($6::timestamptz IS NULL OR (i.started_at, i.id) < ($6, nullif($7, '')::uuid))
 			AND ($9 = '' OR i.direction = $9) AND ($10 = '' OR i.agent_id = nullif($10, '')::uuid)
 			AND ($11::boolean IS NULL OR i.kind = 'call' AND `+knownSQL+` = $11)

@@ -42,6 +42,9 @@ const (
 	KindSilence   Kind = "silence"    // the agent did not answer in time, or an input was not reported
 	KindEnd       Kind = "end"        // the session is over; Text says how
 	KindStatus    Kind = "status"     // the status callback was answered, or not
+	KindText      Kind = "text"       // a message begins; Text names both ends
+	KindWritten   Kind = "written"    // the sender wrote Text
+	KindAnswered  Kind = "answered"   // the sender reads Text
 	KindDelivery  Kind = "redelivery" // a repeated copy of a webhook was answered, or not
 )
 

@@ -57,6 +57,9 @@ var lines = map[Kind]line{
 	KindWebhook:      {"Twilio → Ringside", dim},
 	KindStatus:       {"Twilio → Ringside", dim},
 	KindDelivery:     {"Twilio → Ringside", dim},
+	KindText:         {"message", bold},
+	KindWritten:      {"sender writes", cyan},
+	KindAnswered:     {"sender reads", green},
 	KindTwiML:        {"Ringside → Twilio", dim},
 	KindSay:          {"caller hears", green},
 	KindPlay:         {"caller hears", green},
@@ -90,7 +93,7 @@ var lines = map[Kind]line{
 }
 
 // quoted are the kinds whose text is speech.
-var quoted = map[Kind]bool{KindSay: true, KindGreeting: true, KindReply: true, KindPrompt: true, KindPartial: true}
+var quoted = map[Kind]bool{KindSay: true, KindGreeting: true, KindReply: true, KindPrompt: true, KindPartial: true, KindWritten: true, KindAnswered: true}
 
 // Print writes one event. It has the shape of [Twilio].Observe and [RuntimeOptions].Observe.
 func (p *Printer) Print(e Event) {
@@ -99,12 +102,13 @@ func (p *Printer) Print(e Event) {
 	if e.Kind == KindToken && !p.Verbose {
 		return // the reply follows
 	}
-	if e.Kind == KindCall || p.began.IsZero() {
+	begins := e.Kind == KindCall || e.Kind == KindText
+	if begins || p.began.IsZero() {
 		p.began = e.Time
 	}
 	l := lines[e.Kind]
 	text := sentence(e)
-	if e.Kind == KindCall {
+	if begins {
 		fmt.Fprintln(p.w)
 	}
 	fmt.Fprintf(p.w, "%s  %-18s %s\n", p.paint(dim, fmt.Sprintf("%7.3f", e.Time.Sub(p.began).Seconds())), first(l.actor, string(e.Kind)),

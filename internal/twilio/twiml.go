@@ -78,6 +78,14 @@ func (d *Document) Reject(reason string) {
 	d.closeEmpty()
 }
 
+// Message sends text to whoever wrote, in an answer to a messaging webhook. Twilio tells status what
+// becomes of it ("" tells nobody).
+func (d *Document) Message(text, status string) {
+	d.open("Message")
+	d.optional("statusCallback", status)
+	d.content("Message", text)
+}
+
 // Redirect goes on with the TwiML at url; verbs after it never run.
 func (d *Document) Redirect(url string) {
 	d.open("Redirect")
