@@ -17,7 +17,8 @@ func (e *edge) reply(sid, text string) {
 	e.t.Helper()
 	for end := time.Now().Add(eventually); !e.Reply(e.org.ID, sid, text); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			e.t.Fatalf("nobody waits for an answer to %s", sid)
+			e.t.Errorf("nobody waits for an answer to %s", sid)
+			return
 		}
 	}
 }

@@ -116,7 +116,7 @@ func (c *simulateSMS) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	receipt, err := twilio.Send(ctx, simulate.Message{From: c.From, To: c.To, Text: c.Text, Media: c.Media})
+	receipt, err := twilio.Send(ctx, simulate.Text{From: c.From, To: c.To, Body: c.Text, Media: c.Media})
 	if c.JSON && receipt != nil {
 		if printErr := printJSON(a, receipt); printErr != nil {
 			return printErr

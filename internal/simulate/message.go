@@ -16,14 +16,14 @@ const (
 	smsStatusPath = "/twilio/sms/status"
 )
 
-// Message is a message that somebody sends to one of the account's numbers. From, To and Text are what
+// Text is a message that somebody sends to one of the account's numbers. From, To and Body are what
 // a person decides; the rest has defaults.
-type Message struct {
+type Text struct {
 	SID        string // made up if empty
 	AccountSID string
 	From       string // "+1…", "whatsapp:+1…", a short code or a name
 	To         string
-	Text       string
+	Body       string
 	Media      []string // addresses of pictures that come along
 	OptOutType string   // STOP, START or HELP, from a service with words of its own
 }
@@ -45,9 +45,9 @@ type SentReply struct {
 }
 
 // MessageForm is the body of the webhook of a message (Twilio: Messaging webhooks).
-func MessageForm(m Message) url.Values {
+func MessageForm(m Text) url.Values {
 	form := url.Values{"MessageSid": {m.SID}, "SmsMessageSid": {m.SID}, "SmsSid": {m.SID}, "AccountSid": {m.AccountSID}, "ApiVersion": {"2010-04-01"},
-		"From": {m.From}, "To": {m.To}, "Body": {m.Text}, "SmsStatus": {"received"}, "NumSegments": {"1"}, "NumMedia": {strconv.Itoa(len(m.Media))}}
+		"From": {m.From}, "To": {m.To}, "Body": {m.Body}, "SmsStatus": {"received"}, "NumSegments": {"1"}, "NumMedia": {strconv.Itoa(len(m.Media))}}
 	for i, address := range m.Media {
 		form.Set("MediaUrl"+strconv.Itoa(i), address)
 		form.Set("MediaContentType"+strconv.Itoa(i), "image/jpeg")
@@ -65,12 +65,12 @@ func MessageForm(m Message) url.Values {
 // sent, and delivered, with the status callbacks that it asks for.
 //
 // The error is an [*Error] if the sidecar's answer could not be used, or ctx's.
-func (t *Twilio) Send(ctx context.Context, m Message) (*Receipt, error) {
+func (t *Twilio) Send(ctx context.Context, m Text) (*Receipt, error) {
 	m.SID, m.AccountSID = first(m.SID, NewSID("SM")), first(m.AccountSID, t.AccountSID, NewSID("AC"))
 	story := &narrator{began: time.Now(), callSID: m.SID, observe: t.Observe}
 	receipt := &Receipt{MessageSID: m.SID}
 	story.tell(Event{Kind: KindText, Text: first(m.From, "(no number)") + " writes to " + m.To})
-	story.tell(Event{Kind: KindWritten, Text: m.Text})
+	story.tell(Event{Kind: KindWritten, Text: m.Body})
 	form := MessageForm(m)
 	answer, err := t.Post(ctx, t.webhookURL(smsPath), form)
 	if err != nil {
@@ -108,7 +108,7 @@ func (e Element) said() string {
 }
 
 // deliverReply tells how a reply is sent and delivered.
-func (t *Twilio) deliverReply(ctx context.Context, story *narrator, receipt *Receipt, m Message, reply SentReply, status string) error {
+func (t *Twilio) deliverReply(ctx context.Context, story *narrator, receipt *Receipt, m Text, reply SentReply, status string) error {
 	if status == "" {
 		return nil
 	}
