@@ -74,3 +74,23 @@ func TestExplainAnUnknownNumber(t *testing.T) {
 		t.Errorf("of a number that was added since the remedies are %+v", e.Remedies)
 	}
 }
+
+// Of whoever wrote, it is said whether they are known; nobody speaks of a greeting.
+func TestExplainSender(t *testing.T) {
+	t.Parallel()
+	for _, rule := range rules(t) {
+		known := rule == recognize.RuleContactName || rule == recognize.RuleNotByName || rule == recognize.RuleNoPlaceForName
+		trace := &recognize.Trace{Rule: rule, Number: "+14155551200", Received: "+14155551200", Class: phone.ClassShortCode, ContactID: "c1", Known: known, Source: "contact"}
+		e := recognize.ExplainSender(trace, nil, nil)
+		if known != (e.Headline == "Recognised") || e.Because == "" || strings.Contains(e.Because+e.Headline, "reet") {
+			t.Errorf("%s: %q, %q", rule, e.Headline, e.Because)
+		}
+		if asks := rule == recognize.RuleUnknownNumber || rule == recognize.RuleBlocked; asks != (len(e.Remedies) > 0) {
+			t.Errorf("%s: the remedies are %+v", rule, e.Remedies)
+		}
+	}
+	fromCampaign := &recognize.Trace{Rule: recognize.RuleCampaignName, Number: "+14155551200", Known: true, Source: "campaign"}
+	if e := recognize.ExplainSender(fromCampaign, nil, nil); !strings.Contains(e.Because, "one of your campaigns called it") {
+		t.Errorf("from a campaign: %q", e.Because)
+	}
+}

@@ -109,6 +109,7 @@ func (s *Service) recognise(ctx context.Context, m *incoming) {
 	judged := true
 	m.decision = s.Recognizer.Decide(ctx, recognize.Call{SID: m.sid, Org: m.route.Org, Agent: m.route.Agent, Party: m.sender,
 		Own: s.own(m.req.Account.OrgID, m.sender), Judged: &judged, At: m.req.Arrived})
+	m.decision.Greeting, m.decision.Caller.GreetedByName, m.decision.Trace.GreetedByName = "", false, false // nobody is greeted
 	s.Metrics.Recognitions.WithLabelValues(string(m.decision.Trace.Rule)).Inc()
 }
 

@@ -109,7 +109,7 @@ func demoLine(e simulate.Event) (l dashboard.DemoLine, ok bool) {
 		if !strings.HasSuffix(e.Text, " /twilio/voice") {
 			return l, false
 		}
-		return dashboard.DemoLine{Kind: "note", Who: "Ringside", Text: fmt.Sprintf("answers Twilio in %s", e.Took.Round(100*time.Microsecond))}, true
+		return dashboard.DemoLine{Kind: "note", Who: "Ringside", Text: fmt.Sprintf("answers Twilio in %.1f ms", e.Took.Seconds()*1000)}, true
 	case simulate.KindAgentSetup:
 		return dashboard.DemoLine{Kind: "told", Who: "Agent is told", Text: e.Text}, true
 	case simulate.KindAgentContext:

@@ -54,7 +54,7 @@ const rowText = 120
 
 // row prepares a call or message for a list.
 func (f *frame) row(i ledger.Interaction) callRow {
-	r := callRow{Interaction: i, When: f.Moment(i.StartedAt), Who: i.ContactName, Outcome: outcomeWords(i), Said: messageWords(i, rowText)}
+	r := callRow{Interaction: i, When: f.Moment(i.StartedAt), Who: readable(i.ContactName), Outcome: outcomeWords(i), Said: messageWords(i, rowText)}
 	if r.Who == "" {
 		party := i.From
 		if i.Direction == "outbound" {
@@ -74,7 +74,7 @@ func recognisedWords(i ledger.Interaction) (words, badge string) {
 	case i.Rule == "":
 		return "", ""
 	case i.Known && i.Source == "campaign":
-		return "known from a campaign", "good"
+		return "from a campaign", "good"
 	case i.Known:
 		return "known contact", "good"
 	}

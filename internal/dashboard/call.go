@@ -117,7 +117,13 @@ func (v *visit) fillWhy(p *callPage, sid string) error {
 	if err != nil {
 		return err
 	}
-	p.Why = recognize.Explain(p.Trace, parties.AgentID, nil, nil)
+	explain := func(near []contacts.NearMiss, now *contacts.Contact) recognize.Explanation {
+		if p.Call.Kind == "message" {
+			return recognize.ExplainSender(p.Trace, near, now)
+		}
+		return recognize.Explain(p.Trace, parties.AgentID, near, now)
+	}
+	p.Why = explain(nil, nil)
 	if n := p.Trace.Number; n != "" && !p.Trace.Known {
 		near, err := v.Book.NearMisses(ctx, v.org.ID, n)
 		if err != nil {
@@ -127,7 +133,7 @@ func (v *visit) fillWhy(p *callPage, sid string) error {
 		if err != nil {
 			return err
 		}
-		p.Why = recognize.Explain(p.Trace, parties.AgentID, near, now)
+		p.Why = explain(near, now)
 	}
 	for _, r := range p.Why.Remedies {
 		p.Repairs = append(p.Repairs, remedyOf(r))
@@ -151,10 +157,28 @@ func remedyOf(r recognize.Remedy) remedy {
 	return remedy{Text: r.Text}
 }
 
-// Party is what a number is called beside a name.
+// Party is the other party's number, to stand beside a name; the channel is told by What.
 func (r callRow) Party() string {
-	if r.Direction == "outbound" {
-		return readable(r.To)
+	number, _, _ := strings.Cut(readable(r.theirs()), " on ")
+	return number
+}
+
+// What is what kind of call or message it is.
+func (r callRow) What() string {
+	switch {
+	case r.Kind == "call":
+		return "Call"
+	case strings.HasPrefix(r.theirs(), "whatsapp:"):
+		return "WhatsApp"
+	case strings.HasPrefix(r.theirs(), "rcs:"):
+		return "RCS"
 	}
-	return readable(r.From)
+	return "Message"
+}
+
+func (r callRow) theirs() string {
+	if r.Direction == "outbound" {
+		return r.To
+	}
+	return r.From
 }

@@ -66,7 +66,7 @@ var sourceWords = map[contacts.Source]string{
 	contacts.SourcePerson:  "added by hand",
 	contacts.SourceCapture: "said in a call",
 	contacts.SourceImport:  "imported",
-	contacts.SourceAuto:    "left by a call",
+	contacts.SourceAuto:    "left by a call or message",
 }
 
 // contactQuery reads what is asked for from the address.

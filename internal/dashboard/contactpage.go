@@ -56,7 +56,7 @@ func showContact(v *visit) error {
 	if err != nil {
 		return err
 	}
-	p := &contactPage{frame: frame{Title: c.Name, Here: "contacts", Zone: v.zone()}, Contact: c}
+	p := &contactPage{frame: frame{Title: readable(c.Name), Here: "contacts", Zone: v.zone()}, Contact: c}
 	p.Last, p.OptedOut = p.Moment(c.LastContactedAt), p.Moment(c.OptedOutAt)
 	p.Origins = p.origins(c)
 	if c.MergedInto != nil {

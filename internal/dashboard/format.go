@@ -13,6 +13,7 @@ import (
 // functions are what templates can say beside what html/template has.
 var functions = template.FuncMap{
 	"phone":    readable,
+	"named":    readable, // whoever has no name yet is called by their number
 	"count":    count,
 	"duration": duration,
 	"micros":   micros,
@@ -56,8 +57,12 @@ func (f *frame) Moment(at any) moment {
 // readable is a number as people write it; what is not a number stays as it came.
 func readable(number any) string {
 	text := fmt.Sprint(number)
-	if n, ok := phone.Strict(text); ok {
-		return n.Readable()
+	for prefix, channel := range map[string]string{"": "", "whatsapp:": " on WhatsApp", "rcs:": " on RCS"} {
+		if rest, ok := strings.CutPrefix(text, prefix); ok {
+			if n, ok := phone.Strict(rest); ok {
+				return n.Readable() + channel
+			}
+		}
 	}
 	return text
 }

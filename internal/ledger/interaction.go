@@ -89,14 +89,14 @@ type Parties struct {
 	Trusted             bool
 }
 
-// Parties returns who takes, or took, part in a call of the organisation, or a not-found problem.
+// Parties returns who takes, or took, part in a call or message of the organisation, or a not-found problem.
 func (r *Reader) Parties(ctx context.Context, id org.ID, sid string) (p Parties, err error) {
 	err = r.pool.QueryRow(ctx, `
 		SELECT direction, from_address, to_address, coalesce(party, ''), coalesce(agent_id::text, ''), started_at, trusted
-		FROM interactions WHERE org_id = $1::text::uuid AND sid = $2 AND kind = 'call'`, id, sid).
+		FROM interactions WHERE org_id = $1::text::uuid AND sid = $2`, id, sid).
 		Scan(&p.Direction, &p.From, &p.To, &p.Party, &p.AgentID, &p.StartedAt, &p.Trusted)
 	if missing(err) {
-		return Parties{}, problem.NotFound("There is no call %q.", sid)
+		return Parties{}, problem.NotFound("There is no call or message %q.", sid)
 	}
 	if err != nil {
 		return Parties{}, fmt.Errorf("read call: %w", err)
