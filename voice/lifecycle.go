@@ -28,7 +28,7 @@ func (s *Service) status(r *http.Request, req *webhook.Request) webhook.Reply {
 	if e == nil {
 		return reject
 	}
-	e.Name = "Status:" + e.Status
+	e.Name = "status:" + e.Status
 	e.At = timestamp(req)
 	if ledger.Final(e.Status) {
 		ended(e, seconds(req.Form.Get("CallDuration")))
