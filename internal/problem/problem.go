@@ -33,6 +33,8 @@ const (
 	CodeIdempotencyKeyReused Code = "idempotency_key_reused"
 	CodeRateLimited          Code = "rate_limited"
 	CodeUnavailable          Code = "unavailable"
+	CodeOptedOut             Code = "opted_out"      // somebody who wants no messages
+	CodeTwilioRefused        Code = "twilio_refused" // for a reason that has no code of its own
 	CodeInternal             Code = "internal"
 )
 
@@ -49,6 +51,8 @@ var statuses = map[Code]int{
 	CodeIdempotencyKeyReused: http.StatusUnprocessableEntity,
 	CodeRateLimited:          http.StatusTooManyRequests,
 	CodeUnavailable:          http.StatusServiceUnavailable,
+	CodeOptedOut:             http.StatusConflict,
+	CodeTwilioRefused:        http.StatusBadGateway,
 	CodeInternal:             http.StatusInternalServerError,
 }
 

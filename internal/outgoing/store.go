@@ -1,0 +1,197 @@
+package outgoing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"ringside/internal/org"
+	"ringside/internal/phone"
+	"ringside/internal/problem"
+)
+
+// Kind is what is sent.
+type Kind string
+
+// The kinds.
+const (
+	KindCall    Kind = "call"
+	KindMessage Kind = "message"
+)
+
+// State is how far a call or message is on its way to Twilio. What becomes of it there is the ledger's.
+type State string
+
+// The states.
+const (
+	Waiting State = "waiting" // Twilio was not asked yet, or has refused without acting and is asked again
+	Sending State = "sending" // it is being asked
+	Unclear State = "unclear" // it was asked, and nobody knows whether it has acted
+	Sent    State = "sent"    // it has the call or message
+	Failed  State = "failed"  // it never will
+)
+
+// Item is a call or message to be sent.
+type Item struct {
+	ID       string       `json:"id"`
+	OrgID    org.ID       `json:"-"`
+	Kind     Kind         `json:"kind"`
+	From     phone.Number `json:"from"`
+	To       phone.Number `json:"to"`
+	AgentID  string       `json:"agent_id,omitempty"` // who talks in a call
+	Text     string       `json:"text,omitempty"`     // what a message says
+	Context  string       `json:"context,omitempty"`  // why a call is placed, for the agent
+	InReply  string       `json:"in_reply_to,omitempty"`
+	Key      string       `json:"-"` // the same of one organisation and kind is the same; "" is never
+	State    State        `json:"state"`
+	SID      string       `json:"sid,omitempty"` // Twilio's, once it is sent
+	Code     problem.Code `json:"code,omitempty"`
+	Problem  string       `json:"problem,omitempty"` // why it failed, or was not sent yet
+	Attempts int          `json:"attempts"`
+	DueAt    time.Time    `json:"due_at"`
+	AskedAt  *time.Time   `json:"-"` // when Twilio was last asked to send it
+	Created  time.Time    `json:"created_at"`
+}
+
+// Store keeps what is to be sent, in Postgres.
+type Store struct{ pool *pgxpool.Pool }
+
+// NewStore returns the store on the given pool.
+func NewStore(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
+
+// itemColumns are what [readItem] reads.
+const itemColumns = `id::text, org_id::text, kind, from_number, to_number, coalesce(agent_id::text, ''), text, context, coalesce(in_reply_to, ''), coalesce(dedupe, ''),
+	state, coalesce(sid, ''), problem_code, problem, attempts, due_at, asked_at, created_at`
+
+func readItem(row pgx.Row) (*Item, error) {
+	var i Item
+	err := row.Scan(&i.ID, &i.OrgID, &i.Kind, &i.From, &i.To, &i.AgentID, &i.Text, &i.Context, &i.InReply, &i.Key,
+		&i.State, &i.SID, &i.Code, &i.Problem, &i.Attempts, &i.DueAt, &i.AskedAt, &i.Created)
+	if err != nil {
+		return nil, err
+	}
+	return &i, nil
+}
+
+// Add keeps a call or message that is to be sent at its DueAt (the zero time: now), and returns it as it
+// is kept. One whose key is there already is returned as that one is, and added is false: it is a conflict
+// problem if it was to somebody else or said something else.
+func (s *Store) Add(ctx context.Context, i Item) (kept *Item, added bool, err error) {
+	if i.DueAt.IsZero() {
+		i.DueAt = time.Now()
+	}
+	kept, err = readItem(s.pool.QueryRow(ctx, `
+		INSERT INTO outgoing (org_id, kind, from_number, to_number, agent_id, text, context, in_reply_to, dedupe, due_at)
+		VALUES ($1::text::uuid, $2, $3, $4, nullif($5, '')::uuid, $6, $7, nullif($8, ''), nullif($9, ''), $10)
+		ON CONFLICT (org_id, kind, dedupe) WHERE dedupe IS NOT NULL DO NOTHING RETURNING `+itemColumns,
+		i.OrgID, i.Kind, i.From, i.To, i.AgentID, i.Text, i.Context, i.InReply, i.Key, i.DueAt))
+	if errors.Is(err, pgx.ErrNoRows) {
+		kept, err = readItem(s.pool.QueryRow(ctx, `SELECT `+itemColumns+` FROM outgoing WHERE org_id = $1::text::uuid AND kind = $2 AND dedupe = $3`, i.OrgID, i.Kind, i.Key))
+		if err == nil && (kept.To != i.To || kept.Text != i.Text || kept.Context != i.Context || kept.AgentID != i.AgentID) {
+			return nil, false, problem.New(problem.CodeIdempotencyKeyReused, "Something else was sent under this key. Use another key for another %s.", i.Kind)
+		}
+		return kept, false, failed("find what was sent before", err)
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.ConstraintName == "outgoing_agent_id_fkey" {
+		return nil, false, problem.Invalid("agent_id", "The organisation has no voice agent %s.", i.AgentID)
+	}
+	return kept, err == nil, failed("keep what is to be sent", err)
+}
+
+// Get returns a call or message of the organisation, or a not-found problem.
+func (s *Store) Get(ctx context.Context, id org.ID, itemID string) (*Item, error) {
+	i, err := readItem(s.pool.QueryRow(ctx, `SELECT `+itemColumns+` FROM outgoing WHERE org_id = $1::text::uuid AND id = $2::text::uuid`, id, itemID))
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "22P02" || errors.Is(err, pgx.ErrNoRows) {
+		return nil, problem.NotFound("There is no call or message %s to be sent.", itemID)
+	}
+	return i, failed("read what is to be sent", err)
+}
+
+// claimSQL takes the oldest that is due: one that waits, or one whose worker has not been heard of
+// since its lease ended. A call also needs its number's turn, which the statement takes in the same
+// moment: of two workers who see the same turn, the second finds it gone.
+const claimSQL = `
+WITH due AS (
+	SELECT o.id, o.org_id, o.from_number, o.kind, o.state FROM outgoing o LEFT JOIN outgoing_pace p ON p.org_id = o.org_id AND p.from_number = o.from_number
+	WHERE o.state IN ('waiting', 'sending', 'unclear') AND o.due_at <= now() AND (o.leased_until IS NULL OR o.leased_until < now())
+		AND (o.kind = 'message' OR o.state <> 'waiting' OR p.next_at IS NULL OR p.next_at <= now())
+	ORDER BY o.due_at, o.id LIMIT 1 FOR UPDATE OF o SKIP LOCKED
+), turn AS (
+	INSERT INTO outgoing_pace AS held (org_id, from_number, next_at)
+	SELECT org_id, from_number, now() + $1::interval FROM due WHERE kind = 'call' AND state = 'waiting'
+	ON CONFLICT (org_id, from_number) DO UPDATE SET next_at = excluded.next_at WHERE held.next_at <= now()
+	RETURNING 1
+)
+UPDATE outgoing o SET state = CASE WHEN o.state = 'waiting' THEN 'sending' ELSE 'unclear' END, attempts = o.attempts + 1,
+	leased_until = now() + $2::interval, asked_at = CASE WHEN o.state = 'waiting' THEN now() ELSE o.asked_at END
+FROM due WHERE o.id = due.id AND (due.kind = 'message' OR due.state <> 'waiting' OR EXISTS (SELECT FROM turn))
+RETURNING ` + `o.id::text, o.org_id::text, o.kind, o.from_number, o.to_number, coalesce(o.agent_id::text, ''), o.text, o.context, coalesce(o.in_reply_to, ''), coalesce(o.dedupe, ''),
+	o.state, coalesce(o.sid, ''), o.problem_code, o.problem, o.attempts, o.due_at, o.asked_at, o.created_at`
+
+// claim takes something that is due, for as long as the lease, or nil. Calls from one number begin at
+// least pace apart. One that it returns as Sending is to be sent, one that is Unclear to be looked for.
+func (s *Store) claim(ctx context.Context, pace, lease time.Duration) (*Item, error) {
+	i, err := readItem(s.pool.QueryRow(ctx, claimSQL, pace, lease))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	return i, failed("take what is to be sent", err)
+}
+
+// settle ends the work on an item. What was sent, or has failed, stays so.
+func (s *Store) settle(ctx context.Context, i *Item) error {
+	_, err := s.pool.Exec(ctx, `
+		UPDATE outgoing SET state = $2, sid = nullif($3, ''), problem_code = $4, problem = $5, due_at = $6, leased_until = NULL,
+			settled_at = CASE WHEN $2 IN ('sent', 'failed') THEN now() END
+		WHERE id = $1::text::uuid AND state NOT IN ('sent', 'failed')`, i.ID, i.State, i.SID, i.Code, i.Problem, i.DueAt)
+	return failed("settle what was sent", err)
+}
+
+// Bind notes that Twilio has sent an item under a Sid, from a webhook that names both, and returns the
+// item. The first Sid stays; another one's webhook finds a not-found problem.
+func (s *Store) Bind(ctx context.Context, id org.ID, itemID, sid string) (*Item, error) {
+	i, err := readItem(s.pool.QueryRow(ctx, `
+		UPDATE outgoing SET state = 'sent', sid = $3, settled_at = coalesce(settled_at, now()), leased_until = NULL, problem = '', problem_code = ''
+		WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND (sid IS NULL OR sid = $3) RETURNING `+itemColumns, id, itemID, sid))
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "22P02" || errors.Is(err, pgx.ErrNoRows) {
+		return nil, problem.NotFound("There is no call or message %s that was sent as %s.", itemID, sid)
+	}
+	return i, failed("note what Twilio has sent", err)
+}
+
+// free returns the first of Twilio's Sids that is no other item's, or "".
+func (s *Store) free(ctx context.Context, id org.ID, sids []string) (sid string, err error) {
+	err = s.pool.QueryRow(ctx, `
+		SELECT sid FROM unnest($2::text[]) WITH ORDINALITY AS found (sid, nth)
+		WHERE NOT EXISTS (SELECT FROM outgoing o WHERE o.org_id = $1::text::uuid AND o.sid = found.sid) ORDER BY nth LIMIT 1`, id, sids).Scan(&sid)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	return sid, failed("look whose a call or message of Twilio's is", err)
+}
+
+// next is when something may be due, or the zero time.
+func (s *Store) next(ctx context.Context) (at time.Time, err error) {
+	var found *time.Time
+	err = s.pool.QueryRow(ctx, `
+		SELECT min(greatest(o.due_at, o.leased_until, CASE WHEN o.kind = 'call' THEN p.next_at END)) FROM outgoing o
+		LEFT JOIN outgoing_pace p ON p.org_id = o.org_id AND p.from_number = o.from_number
+		WHERE o.state IN ('waiting', 'sending', 'unclear')`).Scan(&found)
+	if found != nil {
+		at = *found
+	}
+	return at, failed("look what is to be sent next", err)
+}
+
+// failed says what could not be done; problems stay what they are.
+func failed(what string, err error) error {
+	if _, ok := errors.AsType[*problem.Error](err); ok || err == nil {
+		return err
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
