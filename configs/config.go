@@ -37,6 +37,8 @@ type Config struct {
 	TwilioAuthToken   Secret        `env:"TWILIO_AUTH_TOKEN"`
 	SecretKey         Secret        `env:"RINGSIDE_SECRET_KEY"`
 	RecognitionBudget time.Duration `env:"RINGSIDE_RECOGNITION_BUDGET" envDefault:"150ms"`
+	TwilioAPIURL      string        `env:"TWILIO_API_URL" envDefault:"https://api.twilio.com"`
+	CallPace          time.Duration `env:"RINGSIDE_CALL_PACE" envDefault:"1s"`
 	WriteBudget       time.Duration `env:"RINGSIDE_WRITE_BUDGET" envDefault:"2s"`
 	ReplyBudget       time.Duration `env:"RINGSIDE_REPLY_BUDGET" envDefault:"5s"`
 	DrainTimeout      time.Duration `env:"RINGSIDE_DRAIN_TIMEOUT" envDefault:"60s"`
@@ -133,6 +135,12 @@ func (c *Config) check() (mistakes []error) {
 	}
 	if c.ReplyBudget < 0 || c.ReplyBudget > 14*time.Second {
 		mistake("RINGSIDE_REPLY_BUDGET=%s is out of range: 0s to 14s, since Twilio waits 15s", c.ReplyBudget)
+	}
+	if c.CallPace < 0 || c.CallPace > time.Hour {
+		mistake("RINGSIDE_CALL_PACE=%s is out of range: 0s to 1h between the calls that begin from one number", c.CallPace)
+	}
+	if u, err := url.Parse(c.TwilioAPIURL); err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		mistake("TWILIO_API_URL=%q is no address of an API: write it like https://api.twilio.com", c.TwilioAPIURL)
 	}
 	if c.DrainTimeout < 0 || c.DrainTimeout > 24*time.Hour {
 		mistake("RINGSIDE_DRAIN_TIMEOUT=%s is out of range: 0s to 24h", c.DrainTimeout)

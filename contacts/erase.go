@@ -169,6 +169,7 @@ func (b *Book) erase(ctx context.Context, tx pgx.Tx, id org.ID, history History,
 	}{
 		{&e.Removed.Captures, `DELETE FROM captures WHERE org_id = $1::text::uuid AND result->>'contact_id' = ANY ($2)`, []any{id, p.ids}}, // on others' calls
 		{&e.Removed.CampaignPeople, `DELETE FROM campaign_people WHERE org_id = $1::text::uuid AND phone = ANY ($2)`, []any{id, p.numbers}},
+		{new(int), `DELETE FROM outgoing WHERE org_id = $1::text::uuid AND to_number = ANY ($2)`, []any{id, p.numbers}}, // what was sent is among the interactions
 		{&e.Removed.Contacts, `DELETE FROM contacts WHERE org_id = $1::text::uuid AND id = ANY ($2::text[]::uuid[])`, []any{id, p.ids}},
 	} {
 		tag, err := tx.Exec(ctx, r.sql, r.args...)

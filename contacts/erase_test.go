@@ -89,6 +89,7 @@ func TestEraseFindsEveryCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.mustExec(t, `INSERT INTO api_idempotency (org_id, key, fingerprint, status, body) VALUES ($1::text::uuid, 'k', sha256('x'), 200, '{"phone": "+13125550115"}')`, s.org.ID)
+	s.mustExec(t, `INSERT INTO outgoing (org_id, kind, from_number, to_number, text) VALUES ($1::text::uuid, 'message', '+12125550199', '+13125550115', 'Hello Zed')`, s.org.ID)
 
 	e := s.erase(t, zed.ID)
 	if e.Removed.Contacts != 3 || e.Removed.Captures != 1 || len(e.Hashes) != 3 {

@@ -37,6 +37,9 @@ type Caller struct {
 	Campaign      *CampaignInfo `json:"campaign"`
 	History       []HistoryItem `json:"history"`
 	GreetedByName bool          `json:"greeted_by_name"`
+	// CallContext is why the organisation has called them, as whoever placed the call said; "" on calls
+	// that come in.
+	CallContext string `json:"call_context,omitempty"`
 }
 
 // Unknown is what the agent is told of somebody unknown, or of a caller who turned out to be
@@ -133,11 +136,11 @@ func (c *Caller) told() []string {
 	return told
 }
 
-// Context returns the caller as a block of text for an agent's prompt, or "" for somebody unknown.
+// Context returns the caller as a block of text for an agent's prompt, or "" for somebody unknown who was not called.
 // It is marked as what people wrote, and each value is on one line between quotes, so that a note
 // that reads like an instruction stays a note (rule 13).
 func (c *Caller) Context() string {
-	if !c.Known {
+	if !c.Known && c.CallContext == "" {
 		return ""
 	}
 	var b strings.Builder
@@ -147,6 +150,7 @@ func (c *Caller) Context() string {
 			fmt.Fprintf(&b, "- %s: \"%s\"\n", label, strings.ReplaceAll(value, `"`, `'`))
 		}
 	}
+	line("You called them because of", c.CallContext)
 	line("Name", c.Name)
 	line("Email", c.Email)
 	line("Tags", strings.Join(c.Tags, ", "))

@@ -20,6 +20,8 @@ type Call struct {
 	// attestation is not known any more; nil judges by Attestation.
 	Judged *bool
 	At     time.Time // when the call began: history ends before it
+	// Context is why the organisation has placed the call, for the agent.
+	Context string
 }
 
 // Decision is what was decided about a call's caller, once: a repeated or fallback webhook gets the

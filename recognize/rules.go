@@ -118,6 +118,7 @@ func settle(call Call, v verdict, record *Record) *Decision {
 	d.Trace.GreetedByName = d.Caller.GreetedByName
 	d.Trace.Why = d.Trace.Rule.sentence(d, call) // for people, who may know the name
 	d.Caller.withhold(call.Agent)
+	d.Caller.CallContext = clean(call.Context, maxNotes)
 	d.Trace.Told = d.Caller.told()
 	return d
 }

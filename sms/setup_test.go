@@ -21,6 +21,7 @@ import (
 	"ringside/internal/ledger"
 	"ringside/internal/metrics"
 	"ringside/internal/org"
+	"ringside/internal/outgoing"
 	"ringside/internal/phone"
 	"ringside/internal/postgres/pgtest"
 	"ringside/internal/twilio"
@@ -86,7 +87,7 @@ func beside(t *testing.T, first *edge, change ...func(*sms.Config)) *edge {
 	must[any](t)(nil, lines.Load(t.Context()))
 	config := sms.Config{
 		Gate:       webhook.NewGate(webhook.Config{PublicURL: must[twilio.PublicURL](t)(twilio.ParsePublicURL(publicURL)), Lines: lines, Metrics: metrics.New(), Log: log}),
-		Recognizer: recognize.NewRecognizer(callers, 5*time.Second), Memory: cache.NewCalls(nil), Recorder: e.recorder, Ledger: e.ledger, Runtimes: e.runtime,
+		Recognizer: recognize.NewRecognizer(callers, 5*time.Second), Memory: cache.NewCalls(nil), Recorder: e.recorder, Ledger: e.ledger, Runtimes: e.runtime, Outgoing: outgoing.NewStore(e.pool),
 		WriteBudget: 10 * time.Second, ReplyBudget: 10 * time.Second,
 	}
 	for _, c := range change {

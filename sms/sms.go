@@ -12,6 +12,7 @@ import (
 
 	"ringside/internal/ledger"
 	"ringside/internal/org"
+	"ringside/internal/outgoing"
 	"ringside/internal/phone"
 	"ringside/internal/webhook"
 	"ringside/recognize"
@@ -54,6 +55,12 @@ type Runtimes interface {
 	Listening(id org.ID, agentID string) bool
 }
 
+// Outgoing knows the messages that were sent. Package outgoing's Store implements it.
+type Outgoing interface {
+	// Bind notes under which Sid Twilio has sent a message, and returns the message.
+	Bind(ctx context.Context, id org.ID, itemID, sid string) (*outgoing.Item, error)
+}
+
 // Nobody is [Runtimes] where none ever connects.
 type Nobody struct{}
 
@@ -68,6 +75,7 @@ type Config struct {
 	Recorder   Recorder
 	Ledger     Ledger
 	Runtimes   Runtimes
+	Outgoing   Outgoing
 	// WriteBudget bounds how long a webhook waits for its event to be durable, ReplyBudget how long it
 	// then waits for what a runtime answers.
 	WriteBudget, ReplyBudget time.Duration

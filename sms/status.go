@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"ringside/internal/ledger"
+	"ringside/internal/outgoing"
 	"ringside/internal/phone"
 	"ringside/internal/webhook"
 )
@@ -41,11 +42,29 @@ func (s *Service) status(r *http.Request, req *webhook.Request) webhook.Reply {
 	if form.Get("ErrorCode") == codeOptedOut {
 		e.Consent = ledger.OptOut
 	}
-	e.Text = s.replyText(r.Context(), e, repliedTo(r))
+	e.Text = s.textOf(r, e)
 	if err := s.record(r.Context(), e); err != nil {
 		return s.notKept(err, sid)
 	}
 	return webhook.Reply{Status: http.StatusNoContent, Outcome: "recorded"}
+}
+
+// textOf is what a message says whose state is told, as far as the address of the callback names it.
+func (s *Service) textOf(r *http.Request, e *ledger.Event) string {
+	itemID := r.URL.Query().Get(outgoing.QueryID)
+	if itemID == "" {
+		return s.replyText(r.Context(), e, repliedTo(r))
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), s.WriteBudget)
+	defer cancel()
+	item, err := s.Outgoing.Bind(ctx, e.OrgID, itemID, e.SID)
+	if err != nil {
+		if s.Due("sent message") {
+			s.Log.Warn("it could not be looked up what a message says; its next state brings it", "message_sid", e.SID, "error", err)
+		}
+		return ""
+	}
+	return item.Text
 }
 
 // replyText is what a reply says that went out as the answer to a webhook. A ledger that cannot be

@@ -24,6 +24,7 @@ import (
 	"ringside/internal/ledger"
 	"ringside/internal/metrics"
 	"ringside/internal/org"
+	"ringside/internal/outgoing"
 	"ringside/internal/phone"
 	"ringside/internal/postgres/pgtest"
 	"ringside/internal/simulate"
@@ -131,6 +132,7 @@ func newEdge(tb testing.TB, p parts) *edge {
 		Secret: []byte(secretKey), Calls: calls, Recorder: e.recorder,
 		Recognizer:  recognize.NewRecognizer(callers, p.budget),
 		Tools:       &agent.Tools{Book: e.book, Recorder: e.recorder, Marks: calls, Log: log},
+		Outgoing:    outgoing.NewStore(e.pool),
 		WriteBudget: 10 * time.Second,
 	}
 	if p.config != nil {

@@ -35,6 +35,10 @@ func (s *Service) inbound(r *http.Request, req *webhook.Request) webhook.Reply {
 	}
 	call := recognize.Call{SID: sid, Org: route.Org, Agent: route.Agent, Party: phone.Classify(ends.theirs()),
 		Attestation: req.Form.Text("StirVerstat"), At: req.Arrived}
+	if ends.direction == outboundCall {
+		trusted := true // whoever is called has the number that was dialled
+		call.Judged, call.Context = &trusted, s.placed(r, route.Org.ID, sid).Context
+	}
 	call.Own = call.Party.Class == phone.ClassNumber && s.Lines.Owns(route.Org.ID, call.Party.Number)
 	d := s.Recognizer.Decide(r.Context(), call)
 	d.Answer = s.connect(route.Agent, sid, action{unverified: !d.Trusted}, d.Greeting)

@@ -29,6 +29,7 @@ func (s *Service) status(r *http.Request, req *webhook.Request) webhook.Reply {
 		return reject
 	}
 	e.Name = "status:" + e.Status
+	s.placed(r, e.OrgID, e.SID)
 	e.At = timestamp(req)
 	if ledger.Final(e.Status) {
 		ended(e, seconds(req.Form.Get("CallDuration")))

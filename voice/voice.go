@@ -16,6 +16,8 @@ import (
 
 	"ringside/internal/agent"
 	"ringside/internal/ledger"
+	"ringside/internal/org"
+	"ringside/internal/outgoing"
 	"ringside/internal/webhook"
 	"ringside/recognize"
 )
@@ -43,6 +45,12 @@ type Calls interface {
 	Once(ctx context.Context, name string) bool
 }
 
+// Outgoing knows the calls that were placed. Package outgoing's Store implements it.
+type Outgoing interface {
+	// Bind notes under which Sid Twilio has placed a call, and returns the call.
+	Bind(ctx context.Context, id org.ID, itemID, sid string) (*outgoing.Item, error)
+}
+
 // Config is what the edge is made of. All fields are required.
 type Config struct {
 	*webhook.Gate        // lets Twilio's requests in
@@ -51,6 +59,7 @@ type Config struct {
 	Calls         Calls
 	Recorder      Recorder
 	Tools         *agent.Tools
+	Outgoing      Outgoing
 	// WriteBudget bounds how long a status callback waits for its event to be durable.
 	WriteBudget time.Duration
 }

@@ -24,6 +24,7 @@ import (
 	"ringside/internal/member"
 	"ringside/internal/metrics"
 	"ringside/internal/org"
+	"ringside/internal/outgoing"
 	"ringside/internal/postgres"
 	"ringside/internal/twilio"
 	"ringside/internal/webhook"
@@ -57,8 +58,12 @@ type sidecar struct {
 	pages    *dashboard.Dashboard
 	demo     *demoPage // nil anywhere but in the demo
 
+	// stopSending ends the sending of calls and messages, before what tells of it cannot be written any more.
+	stopSending func(patience context.Context)
+
 	draining   atomic.Bool
 	background sync.WaitGroup
+	running    context.Context    // ends with the background
 	stop       context.CancelFunc // of the background
 	quiesced   sync.Once
 	quiesceErr error
@@ -117,6 +122,7 @@ func (s *sidecar) start(ctx context.Context) error {
 			return err
 		}
 	}
+	s.running, s.stop = context.WithCancel(context.Background())
 	s.lines = org.NewSwitchboard(s.db.Pool)
 	if err := s.lines.Load(ctx); err != nil {
 		return err
@@ -127,18 +133,24 @@ func (s *sidecar) start(ctx context.Context) error {
 	s.book = contacts.NewBook(s.db.Pool, callers)
 	s.recorder = ledger.NewRecorder(s.db.Pool, callers, secret, s.log)
 	tools := &agent.Tools{Book: s.book, Recorder: s.recorder, Marks: calls, Log: s.log}
+	placed := outgoing.NewStore(s.db.Pool)
 	gate := webhook.NewGate(webhook.Config{PublicURL: publicURL, Lines: s.lines, Metrics: s.metrics, Log: s.log})
 	recognizer := recognize.NewRecognizer(callers, s.config.RecognitionBudget)
 	s.voice = voice.New(voice.Config{
 		Gate: gate, Secret: secret, Calls: calls, Recorder: s.recorder,
 		Recognizer:  recognizer,
+		Outgoing:    placed,
 		Tools:       tools,
 		WriteBudget: s.config.WriteBudget,
 	})
 	reader := ledger.NewReader(s.db.Pool)
-	s.sms = sms.New(sms.Config{Gate: gate, Recognizer: recognizer, Memory: calls, Recorder: s.recorder, Ledger: reader, Runtimes: sms.Nobody{},
+	s.sms = sms.New(sms.Config{Gate: gate, Recognizer: recognizer, Memory: calls, Recorder: s.recorder, Ledger: reader, Runtimes: sms.Nobody{}, Outgoing: placed,
 		WriteBudget: s.config.WriteBudget, ReplyBudget: s.config.ReplyBudget})
 	store := org.NewStore(s.db.Pool)
+	desk, err := s.dispatch(placed, store, reader, publicURL)
+	if err != nil {
+		return err
+	}
 	s.members, s.audit = member.NewStore(s.db.Pool), audit.NewLog(s.db.Pool)
 	s.listen(callers, calls)
 	s.pages = &dashboard.Dashboard{PublicURL: publicURL, Orgs: store, Members: s.members, Audit: s.audit,
@@ -149,7 +161,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	if s.demo != nil {
 		s.pages.Demo, s.demo.pages = s.demo, s.pages
 	}
-	s.serve(&api.API{Keys: store, Audit: s.audit, Decisions: calls, Orgs: store, Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Tools: tools,
+	s.serve(&api.API{Keys: store, Audit: s.audit, Decisions: calls, Orgs: store, Book: s.book, Ledger: reader, Tools: tools, Desk: desk,
 		Answers: idempotency.NewStore(s.db.Pool), ErasureKey: secret, ImportLimits: importLimits(s.config), Log: s.log,
 		Rate: api.Rate{PerSecond: s.config.APIRate, Burst: s.config.APIBurst}})
 	return nil
@@ -157,8 +169,7 @@ func (s *sidecar) start(ctx context.Context) error {
 
 // listen follows what other programs change in Postgres.
 func (s *sidecar) listen(callers *cache.Callers, calls *cache.Calls) {
-	ctx, cancel := context.WithCancel(context.Background())
-	s.stop = cancel
+	ctx := s.running
 	reload := func(running context.Context) {
 		ctx, cancel := context.WithTimeout(running, 5*time.Second)
 		defer cancel()
@@ -219,8 +230,9 @@ const upkeepEvery = time.Hour
 func (s *sidecar) upkeep(ctx context.Context) {
 	due := time.NewTicker(upkeepEvery)
 	defer due.Stop()
+	placed := outgoing.NewStore(s.db.Pool)
 	for {
-		for _, keep := range []func(context.Context) error{s.book.Upkeep, s.members.Upkeep, s.audit.Upkeep, s.expire} {
+		for _, keep := range []func(context.Context) error{s.book.Upkeep, s.members.Upkeep, s.audit.Upkeep, placed.Upkeep, s.expire} {
 			if err := keep(ctx); err != nil && ctx.Err() == nil {
 				s.log.Warn("what is no longer needed stays for another hour", "error", err)
 			}
@@ -332,6 +344,9 @@ func (s *sidecar) quiesce() error {
 		}
 		if s.publicSrv == nil { // never served
 			errs = append(errs, s.public.Close(), s.ops.Close())
+		}
+		if s.stopSending != nil {
+			s.stopSending(ctx)
 		}
 		if s.recorder != nil {
 			errs = append(errs, s.recorder.Close(ctx))

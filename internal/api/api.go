@@ -19,6 +19,7 @@ import (
 	"ringside/internal/idempotency"
 	"ringside/internal/ledger"
 	"ringside/internal/org"
+	"ringside/internal/outgoing"
 	"ringside/internal/problem"
 	"ringside/recognize"
 )
@@ -41,6 +42,8 @@ type API struct {
 	Book      *contacts.Book
 	Ledger    *ledger.Reader
 	Tools     *agent.Tools
+	// Desk sends calls and messages.
+	Desk *outgoing.Desk
 	// Answers keeps the answers to requests with an Idempotency-Key.
 	Answers *idempotency.Store
 	// ErasureKey is what erased people are remembered under.

@@ -8,6 +8,7 @@ import (
 	"ringside/contacts"
 	"ringside/internal/audit"
 	"ringside/internal/org"
+	"ringside/internal/outgoing"
 )
 
 // audited are the operations that change something people answer for, with the name of the change
@@ -17,6 +18,7 @@ var audited = map[string]string{
 	"mergeContacts": "contact.merge", "undoMerge": "contact.unmerge", "eraseContact": "contact.erase",
 	"importContacts": "import.start", "undoImport": "import.undo",
 	"createCampaign": "campaign.add", "addCampaignPerson": "campaign.add_person", "importCampaignPeople": "import.start", "changeCampaignPerson": "campaign.result",
+	"placeCall": "call.place", "sendMessage": "message.send",
 }
 
 // changeKey is where a request carries what it has changed.
@@ -46,6 +48,8 @@ func changed(r *http.Request, out any) {
 		c.subject = out.ID
 	case contacts.Campaign:
 		c.subject, c.label = out.ID, out.Name
+	case *outgoing.Item: // the log does not say to whom: that is among the interactions, until they are erased
+		c.subject = out.ID
 	case contacts.ImportReport:
 		if out.State == contacts.ImportPlanned {
 			return // nothing is changed yet

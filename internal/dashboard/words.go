@@ -75,6 +75,7 @@ func quote(text string) string { return "“" + text + "”" }
 var actions = map[string]string{
 	"contact.add": "added the contact", "contact.change": "changed the contact", "contact.archive": "archived the contact", "contact.restore": "restored the contact",
 	"contact.merge": "merged two contacts", "contact.unmerge": "undid a merge", "contact.erase": "erased a person", "contact.change_chosen": "changed several contacts",
+	"call.place": "placed a call", "message.send": "sent a message",
 	"contact.export": "exported contacts", "contact.block": "changed how the contact is treated",
 	"import.plan": "tried an import", "import.start": "imported a file", "import.undo": "undid an import", "import.cancel": "stopped an import",
 	"campaign.add": "added a campaign", "campaign.rename": "renamed a campaign", "campaign.delete": "deleted a campaign", "campaign.add_person": "added somebody to a campaign", "campaign.result": "recorded the result of a campaign's call",

@@ -37,6 +37,7 @@ var design = []layer{
 		{"internal/ledger", "each webhook is an event"},
 		{"internal/webhook", "lets in what Twilio has signed"},
 		{"internal/org", "where a number leads"},
+		{"internal/outgoing", "what Twilio tells of was sent by it"},
 		{"internal/twilio", "forms and TwiML"},
 		{"internal/phone", "Twilio's From is classified"},
 	}},
@@ -45,6 +46,7 @@ var design = []layer{
 		{"recognize", "who wrote"},
 		{"internal/ledger", "each webhook is an event"},
 		{"internal/org", "where a number leads"},
+		{"internal/outgoing", "what Twilio tells of was sent by it"},
 		{"internal/twilio", "forms and TwiML"},
 		{"internal/phone", "Twilio's From is classified"},
 	}},
@@ -54,6 +56,7 @@ var design = []layer{
 		{"internal/agent", "a tool over HTTP is the tool of the relay"},
 		{"contacts", "the address book is what it serves most"},
 		{"contacts/sheet", "how large a file may be"},
+		{"internal/outgoing", "calls and messages are sent by it"},
 		{"internal/idempotency", "a request that is sent again gets the answer it got"},
 		{"internal/audit", "what a key has changed is written down"},
 		{"internal/org", "a key belongs to an organisation"},
@@ -77,6 +80,15 @@ var design = []layer{
 		{"internal/twilio", "forms and signatures"},
 		{"internal/metrics", "every answer is counted"},
 		{"internal/phone", "only a number leads anywhere"},
+	}},
+	{"internal/outgoing", []arrow{
+		{"internal/ledger", "what was sent is an event"},
+		{"contacts", "nothing is sent to whoever is blocked"},
+		{"internal/org", "what is sent goes out from one organisation's number"},
+		{"internal/twilio/rest", "Twilio is asked by it"},
+		{"internal/twilio", "where Twilio tells what becomes of it"},
+		{"internal/phone", "to whom"},
+		{"internal/problem", "what is not sent is refused in words"},
 	}},
 	{"internal/agent", []arrow{
 		{"recognize", "the caller that the runtime is told of"},
@@ -147,6 +159,10 @@ var design = []layer{
 		{"internal/problem", "the reason why it is not"},
 	}},
 	{"internal/postgres", nil},
+	{"internal/twilio/rest", []arrow{
+		{"internal/phone", "who calls whom"},
+		{"internal/problem", "what Twilio refuses is said in words"},
+	}},
 	{"internal/twilio", []arrow{
 		{"internal/problem", "settings that Twilio would refuse are refused in words"},
 	}},
@@ -186,11 +202,11 @@ var libraries = map[string][]string{
 	"github.com/prometheus":           {"internal/metrics"},
 	"github.com/redis/go-redis":       {"cache"},
 	// The packages that own SQL, and the program, which hands them the pool.
-	"github.com/jackc/pgx/v5": {"contacts", "internal/audit", "internal/idempotency", "internal/ledger", "internal/member", "internal/org", "internal/postgres", "internal/postgres/pgtest", "recognize", "cmd/ringside"},
+	"github.com/jackc/pgx/v5": {"contacts", "internal/audit", "internal/idempotency", "internal/ledger", "internal/member", "internal/org", "internal/outgoing", "internal/postgres", "internal/postgres/pgtest", "recognize", "cmd/ringside"},
 	// Only tests compare with these and look for leaks.
 	"github.com/getkin/kin-openapi": nil,
 	"github.com/google/go-cmp":      nil,
-	"github.com/twilio/twilio-go":   nil,
+	"github.com/twilio/twilio-go":   {"internal/twilio/rest"},
 	"go.uber.org/goleak":            nil,
 	"pgregory.net/rapid":            nil,
 }

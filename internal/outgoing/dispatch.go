@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"ringside/internal/problem"
+	"ringside/internal/twilio/rest"
 )
 
-// ErrUnclear is, or is wrapped by, the error of a [Sender] that does not know whether Twilio has acted.
-var ErrUnclear = errors.New("nobody knows whether Twilio has acted")
+// ErrUnclear is wrapped by the error of a [Sender] that does not know whether Twilio has acted.
+var ErrUnclear = rest.ErrUnclear
 
 // Sender asks Twilio.
 type Sender interface {

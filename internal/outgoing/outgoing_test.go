@@ -308,3 +308,20 @@ func TestAWebhookTellsTheSid(t *testing.T) {
 		t.Error("it was sent again")
 	}
 }
+
+func TestWhatIsLongSettledGoes(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	old, fresh := o.add(outgoing.Item{Kind: outgoing.KindMessage, To: "+14155550123", Text: "old"}), o.add(outgoing.Item{Kind: outgoing.KindMessage, To: "+14155550123", Text: "fresh"})
+	o.dispatch(1, 0)
+	if _, err := o.pool.Exec(t.Context(), `UPDATE outgoing SET settled_at = now() - interval '31 days' WHERE id = $1::text::uuid`, old.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.store.Upkeep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	o.get(fresh.ID)
+	if _, err := o.store.Get(t.Context(), o.org, old.ID); err == nil {
+		t.Error("it is still there")
+	}
+}

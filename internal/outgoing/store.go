@@ -188,6 +188,15 @@ func (s *Store) next(ctx context.Context) (at time.Time, err error) {
 	return at, failed("look what is to be sent next", err)
 }
 
+// keepFor is how long it is kept what was sent, or failed: as long as a key is the same.
+const keepFor = 30 * 24 * time.Hour
+
+// Upkeep removes what was settled longer ago.
+func (s *Store) Upkeep(ctx context.Context) error {
+	_, err := s.pool.Exec(ctx, `DELETE FROM outgoing WHERE state IN ('sent', 'failed') AND settled_at < now() - $1::interval`, keepFor)
+	return failed("remove what was sent long ago", err)
+}
+
 // failed says what could not be done; problems stay what they are.
 func failed(what string, err error) error {
 	if _, ok := errors.AsType[*problem.Error](err); ok || err == nil {

@@ -162,3 +162,14 @@ func (n Number) exact() (*phonenumbers.PhoneNumber, bool) {
 	}
 	return parsed, true
 }
+
+// Premium reports whether calling the number costs more than a call: premium-rate and shared-cost
+// numbers. Of one that no numbering plan knows it is false.
+func (n Number) Premium() bool {
+	parsed, ok := n.exact()
+	if !ok {
+		return false
+	}
+	kind := phonenumbers.GetNumberType(parsed)
+	return kind == phonenumbers.PREMIUM_RATE || kind == phonenumbers.SHARED_COST
+}

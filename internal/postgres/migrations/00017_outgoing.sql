@@ -36,6 +36,7 @@ CREATE TABLE outgoing (
 );
 CREATE UNIQUE INDEX outgoing_dedupe ON outgoing (org_id, kind, dedupe) WHERE dedupe IS NOT NULL;
 CREATE INDEX outgoing_due ON outgoing (due_at) WHERE state IN ('waiting', 'sending', 'unclear');
+CREATE INDEX outgoing_settled ON outgoing (settled_at) WHERE state IN ('sent', 'failed');
 CREATE INDEX outgoing_party ON outgoing (org_id, to_number, created_at DESC);
 CREATE INDEX outgoing_sid ON outgoing (org_id, sid) WHERE sid IS NOT NULL;
 

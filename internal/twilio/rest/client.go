@@ -34,7 +34,7 @@ const (
 )
 
 // ErrUnclear is wrapped by the error of a request that Twilio may have acted on.
-var ErrUnclear = errors.New("Twilio may have acted on the request")
+var ErrUnclear = errors.New("maybe Twilio has acted on the request")
 
 // Client asks the API of one place. It is safe for concurrent use.
 type Client struct {

@@ -64,7 +64,7 @@ func (c *Client) SendMessage(ctx context.Context, a Account, m Message) (sid str
 // sidOf reads the Sid of what was made.
 func sidOf(sid *string) (string, error) {
 	if sid == nil || *sid == "" {
-		return "", errors.Join(ErrUnclear, errors.New("Twilio's answer has no Sid"))
+		return "", errors.Join(ErrUnclear, errors.New("the answer has no Sid"))
 	}
 	return *sid, nil
 }

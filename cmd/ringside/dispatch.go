@@ -1,0 +1,44 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"ringside/internal/ledger"
+	"ringside/internal/org"
+	"ringside/internal/outgoing"
+	"ringside/internal/twilio"
+	"ringside/internal/twilio/rest"
+)
+
+const (
+	// dispatchers is how many calls and messages are sent to Twilio at once.
+	dispatchers = 4
+	// answerPatience is how long whoever sends something waits for Twilio's answer to it.
+	answerPatience = 5 * time.Second
+)
+
+// dispatch sends what is to be sent from now on, until [sidecar.quiesce], and returns where that is asked for.
+func (s *sidecar) dispatch(store *outgoing.Store, orgs *org.Store, reader *ledger.Reader, publicURL twilio.PublicURL) (*outgoing.Desk, error) {
+	api, err := rest.NewClient(s.config.TwilioAPIURL)
+	if err != nil {
+		return nil, err
+	}
+	d := &outgoing.Dispatcher{Store: store, Sender: &outgoing.Twilio{API: api, Lines: s.lines, PublicURL: publicURL}, Pace: s.config.CallPace, Workers: dispatchers,
+		Settled: outgoing.Record(s.recorder, s.log), Log: s.log}
+	ctx, stop := context.WithCancel(s.running)
+	done := make(chan struct{})
+	s.background.Go(func() {
+		defer close(done)
+		defer api.Close()
+		d.Run(ctx)
+	})
+	s.stopSending = func(patience context.Context) {
+		stop()
+		select {
+		case <-done:
+		case <-patience.Done(): // whoever sends next looks for what was being sent
+		}
+	}
+	return &outgoing.Desk{Store: store, Lines: s.lines, Numbers: orgs, Book: s.book, OptOuts: reader, Wake: d.Wake, Patience: answerPatience}, nil
+}

@@ -1,0 +1,73 @@
+package outgoing
+
+import (
+	"context"
+	"net/url"
+
+	"ringside/internal/org"
+	"ringside/internal/phone"
+	"ringside/internal/problem"
+	"ringside/internal/twilio"
+	"ringside/internal/twilio/rest"
+)
+
+// QueryID names, in the addresses that Twilio asks about a call or message, the item that it is.
+const QueryID = "outgoing"
+
+// Twilio is the [Sender] that asks Twilio's REST API.
+type Twilio struct {
+	API       *rest.Client
+	Lines     *org.Switchboard
+	PublicURL twilio.PublicURL
+}
+
+var _ Sender = (*Twilio)(nil)
+
+// Send places the call or sends the message, from the account that owns the number.
+func (t *Twilio) Send(ctx context.Context, i *Item) (string, error) {
+	account, err := t.account(ctx, i)
+	if err != nil {
+		return "", err
+	}
+	if i.Kind == KindMessage {
+		return t.API.SendMessage(ctx, account, rest.Message{From: i.From, To: i.To, Text: i.Text, StatusURL: t.address("/twilio/sms/status", i)})
+	}
+	return t.API.PlaceCall(ctx, account, rest.Call{From: i.From, To: i.To, URL: t.address("/twilio/voice", i),
+		FallbackURL: t.address("/twilio/voice/fallback", i), StatusURL: t.address("/twilio/voice/status", i)})
+}
+
+// Find returns what Twilio has that may be the item.
+func (t *Twilio) Find(ctx context.Context, i *Item) (sids []string, err error) {
+	account, err := t.account(ctx, i)
+	if err != nil {
+		return nil, err
+	}
+	look := t.API.Calls
+	if i.Kind == KindMessage {
+		look = t.API.Messages
+	}
+	made, err := look(ctx, account, i.From, i.To, i.Created)
+	for _, m := range made {
+		if m.Text == i.Text {
+			sids = append(sids, m.SID)
+		}
+	}
+	return sids, err
+}
+
+// account is whose number an item goes out from.
+func (t *Twilio) account(ctx context.Context, i *Item) (rest.Account, error) {
+	route := t.Lines.Route(ctx, phone.Number(i.From))
+	if route == nil || route.Org.ID != i.OrgID {
+		return rest.Account{}, problem.Invalid("from", "The number is not connected any more.")
+	}
+	account := t.Lines.Account(ctx, route.AccountSID)
+	if account == nil {
+		return rest.Account{}, problem.New(problem.CodeUnavailable, "The number's Twilio account is not known just now.")
+	}
+	return rest.Account{SID: account.SID, AuthToken: account.AuthToken}, nil
+}
+
+func (t *Twilio) address(path string, i *Item) string {
+	return t.PublicURL.Webhook(path) + "?" + QueryID + "=" + url.QueryEscape(i.ID)
+}

@@ -1,0 +1,44 @@
+package voice_test
+
+import (
+	"strings"
+	"testing"
+
+	"ringside/internal/outgoing"
+	"ringside/internal/phone"
+)
+
+// Whoever is called hears their name, and the agent is told why they are called.
+func TestACallThatWasPlaced(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, parts{})
+	e.exec(`UPDATE voice_agents SET min_attestation = 'A'`) // is for callers: this number was dialled
+	check(t, e.lines.Load(t.Context()))
+	for n, to := range []string{jane, stranger} {
+		item, _, err := outgoing.NewStore(e.pool).Add(t.Context(), outgoing.Item{OrgID: e.org.ID, Kind: outgoing.KindCall, From: dialled, To: phone.Number(to),
+			AgentID: e.agent.ID, Context: "The order\x07 is \"ready\"."})
+		check(t, err)
+		sid := callSID("placed " + to)
+		form := with(inbound(sid, dialled), "To", to, "Direction", "outbound-api", "CallStatus", "in-progress")
+		connect := readConnect(t, e.post("/twilio/voice?outgoing="+item.ID, form).body)
+		if want := map[string]string{jane: greetedJane, stranger: greetedAny}[to]; connect.Greeting != want {
+			t.Errorf("%s hears %q", to, connect.Greeting)
+		}
+		s, _, err := e.dial(authToken)
+		check(t, err)
+		s.send(strings.NewReplacer(`"inbound"`, `"outbound-api"`, `"to":"`+dialled, `"to":"`+to).Replace(setupOf(sid, dialled, connect.Token)))
+		setup, _ := e.session(n + 1).Setup()
+		if setup.Caller.Known != (to == jane) || !strings.Contains(string(setup.Raw), `"call_context":"The order is \"ready\"."`) || !strings.Contains(setup.CustomParameters["caller_context"], "- You called them because of: \"The order is 'ready'.\"") {
+			t.Errorf("of %s the agent is told %s", to, setup.Raw)
+		}
+		s.shut(1000, "")
+		if got := value[string](e, `SELECT sid FROM outgoing WHERE id = $1::text::uuid`, item.ID); got != sid {
+			t.Errorf("the call is noted as %q", got)
+		}
+	}
+	// An address that names no call of ours changes nothing.
+	form := with(inbound(callSID("foreign"), dialled), "To", jane, "Direction", "outbound-api")
+	if got := readConnect(t, e.post("/twilio/voice?outgoing=6f1c2f0e-8a49-4c1e-9d0a-3b1d1b7a2c11", form).body).Greeting; got != greetedJane {
+		t.Errorf("they hear %q", got)
+	}
+}
