@@ -158,7 +158,9 @@ func (s *sidecar) start(ctx context.Context) error {
 	if s.config.OIDCIssuer != "" {
 		s.pages.OIDC = &dashboard.OIDC{Issuer: s.config.OIDCIssuer, ClientID: s.config.OIDCClientID, ClientSecret: string(s.config.OIDCClientSecret)}
 	}
-	if s.demo != nil {
+	if s.demo == nil {
+		s.pages.Desk = desk
+	} else {
 		s.pages.Demo, s.demo.pages = s.demo, s.pages
 	}
 	s.serve(&api.API{Keys: store, Audit: s.audit, Decisions: calls, Orgs: store, Book: s.book, Ledger: reader, Tools: tools, Desk: desk,

@@ -19,6 +19,7 @@ type contactPage struct {
 	OptedOut moment
 	Origins  []originRow
 	Timeline []timelineEntry
+	Reach    bool              // whether they can be written to and called from here
 	More     bool              // there is more than the timeline shows
 	Into     *contacts.Contact // which this one is a part of
 	MergeID  string            // by which, while that can be undone
@@ -58,7 +59,7 @@ func showContact(v *visit) error {
 	}
 	p := &contactPage{frame: frame{Title: readable(c.Name), Here: "contacts", Zone: v.zone()}, Contact: c}
 	p.Last, p.OptedOut = p.Moment(c.LastContactedAt), p.Moment(c.OptedOutAt)
-	p.Origins = p.origins(c)
+	p.Origins, p.Reach = p.origins(c), v.Desk != nil
 	if c.MergedInto != nil {
 		into, err := v.Book.Get(ctx, v.org.ID, *c.MergedInto)
 		if err != nil {

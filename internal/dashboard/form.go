@@ -104,6 +104,9 @@ func (e field) Hinted(hint string) field { e.Hint = hint; return e }
 // Completed lets the browser fill the field in (the HTML autocomplete token).
 func (e field) Completed(token string) field { e.Autocomplete = token; return e }
 
+// Apart gives the field an id of its own, where another form of the page has one of the same name.
+func (e field) Apart(id string) field { e.ID = id; return e }
+
 // Tall makes a textarea of so many lines.
 func (e field) Tall(rows int) field { e.Rows = rows; return e }
 

@@ -66,6 +66,7 @@ var design = []layer{
 	{"internal/dashboard", []arrow{
 		{"recognize", "why a caller was recognised, in words"},
 		{"internal/ledger", "calls and messages are what it shows"},
+		{"internal/outgoing", "people are written to and called from it"},
 		{"contacts", "the address book is kept in it"},
 		{"contacts/sheet", "how large a file may be, and what its columns are"},
 		{"internal/audit", "who changed what"},
