@@ -25,7 +25,7 @@ func (s shelf) erase(t *testing.T, id string) contacts.Erasure {
 func (s shelf) leaves(t *testing.T, words ...string) {
 	t.Helper()
 	for _, table := range []string{"contacts", "interactions", "transcripts", "captures", "campaign_people", "contact_imports", "contact_import_rows",
-		"contact_merges", "moved_interactions", "erased_people", "erasures"} {
+		"contact_merges", "moved_interactions", "erased_people", "erasures", "runtime_events"} {
 		rows := strings.ToLower(one[string](t, s, `SELECT coalesce(string_agg(t::text, E'\n'), '') FROM `+table+` t`))
 		for _, word := range words {
 			if at := strings.Index(rows, strings.ToLower(word)); at >= 0 {

@@ -114,6 +114,10 @@ var design = []layer{
 		{"internal/phone", "only a person's number is looked up"},
 		{"internal/gather", "callers who ask Postgres at the same time share a round trip"},
 	}},
+	{"internal/outbox", []arrow{
+		{"internal/org", "a stream is one organisation's"},
+		{"internal/problem", "a consumer that cannot be is refused in words"},
+	}},
 	{"internal/ledger", []arrow{
 		{"contacts", "a call that ends fills the address book in the same transaction"},
 		{"internal/org", "an event is one organisation's"},
@@ -203,7 +207,7 @@ var libraries = map[string][]string{
 	"github.com/prometheus":           {"internal/metrics"},
 	"github.com/redis/go-redis":       {"cache"},
 	// The packages that own SQL, and the program, which hands them the pool.
-	"github.com/jackc/pgx/v5": {"contacts", "internal/audit", "internal/idempotency", "internal/ledger", "internal/member", "internal/org", "internal/outgoing", "internal/postgres", "internal/postgres/pgtest", "recognize", "cmd/ringside"},
+	"github.com/jackc/pgx/v5": {"contacts", "internal/audit", "internal/idempotency", "internal/ledger", "internal/member", "internal/org", "internal/outbox", "internal/outgoing", "internal/postgres", "internal/postgres/pgtest", "recognize", "cmd/ringside"},
 	// Only tests compare with these and look for leaks.
 	"github.com/getkin/kin-openapi": nil,
 	"github.com/google/go-cmp":      nil,

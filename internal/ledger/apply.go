@@ -29,6 +29,9 @@ import (
 // call that began before the erasure, known by the hash of the number, and one that was erased itself.
 // A trigger takes out what is personal of a row with erased_at.
 //
+// What an event announces to the agents' programs goes to their outbox (package outbox) in the same
+// transaction: it is told if and only if it is kept, and once.
+//
 // The result announces those whose history has changed though no event of the batch raised a fence
 // for them: a call's beginning raises none, and may come after its end; and the history of somebody
 // with several numbers is the same under each.
@@ -37,10 +40,11 @@ WITH input AS (
 	SELECT * FROM unnest($1::text[]::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
 		$9::text[], $10::text[]::uuid[], $11::text[]::uuid[], $12::text[], $13::timestamptz[], $14::timestamptz[], $15::int[],
 		$16::bool[], $17::bool[], $18::text[], $19::text[], $20::text[]::jsonb[], $21::text[]::jsonb[], $22::timestamptz[],
-		$23::text[], $24::text[]::jsonb[], $25::bool[], $26::bytea[], $27::text[], $28::text[]::jsonb[], $29::text[])
+		$23::text[], $24::text[]::jsonb[], $25::bool[], $26::bytea[], $27::text[], $28::text[]::jsonb[], $29::text[],
+		$30::text[], $31::text[]::json[])
 	AS t (org_id, sid, event, at, kind, direction, from_address, to_address, party, agent_id, contact_id, state,
 		started_at, ended_at, duration_s, untrusted, disowned, reason, summary, recognition, detail, arrived_at,
-		session_id, lines, fenced, person, words, media, consent)
+		session_id, lines, fenced, person, words, media, consent, announced_as, announcement)
 ), fresh AS (
 	INSERT INTO interaction_events (org_id, sid, event, at)
 	SELECT org_id, sid, event, at FROM input ORDER BY org_id, sid, event
@@ -115,7 +119,15 @@ WITH input AS (
 		details = held.details || excluded.details,
 		erased_at = coalesce(held.erased_at, excluded.erased_at),
 		text = greatest(held.text, excluded.text), media = coalesce(held.media, excluded.media)
-	RETURNING org_id, party, contact_id, ended_at
+	RETURNING org_id, sid, party, contact_id, ended_at
+), announced AS (
+	-- After written, which has everybody else with events of these calls wait: no two announce the same.
+	INSERT INTO runtime_events (org_id, type, at, sid, agent_id, party, contact_id, payload)
+	SELECT l.org_id, l.announced_as, l.at, l.sid, l.agent_id, l.party, (w.contacts ->> (l.org_id || l.sid))::uuid, l.announcement
+	FROM live l, (SELECT coalesce(jsonb_object_agg(org_id || sid, contact_id), '{}') AS contacts FROM written) w
+	WHERE l.announced_as IS NOT NULL AND NOT l.forgotten
+	ORDER BY l.at, l.org_id, l.sid, l.event
+	ON CONFLICT DO NOTHING
 )
 SELECT ringside_announce(org_id, array_agg(DISTINCT number)) FROM (
 	SELECT org_id, party AS number FROM written

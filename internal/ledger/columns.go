@@ -41,6 +41,8 @@ func columns(events []*Event, key contacts.ErasureKey) []any {
 		column(events, func(e *Event) string { return e.Text }),
 		column(events, (*Event).media),
 		column(events, func(e *Event) *string { return optional(string(e.Consent)) }),
+		column(events, func(e *Event) *string { return optional(e.Announce.kind()) }),
+		column(events, func(e *Event) *string { return optional(string(e.Announce.payload())) }),
 	}
 }
 

@@ -55,6 +55,8 @@ type Event struct {
 	Note        string          // what the agent noted
 	Detail      json.RawMessage // what no field holds, as an object
 	Transcript  *Transcript
+	// Announce is what the agents' programs are told of it; nil: nothing.
+	Announce *Announcement
 }
 
 // Transcript is what was said in one relay session.

@@ -12,7 +12,7 @@ const upkeepStep = 500
 
 // expireSQL removes what organisations keep for a while only (orgs.transcript_days, interaction_days),
 // at most $1 rows at a time, by an index that has the oldest of each first. A call or message takes
-// with it what was said, captured and applied; a trigger announces to whose history it belonged, so
+// with it what was said, captured, told and applied; a trigger announces to whose history it belonged, so
 // that no cache tells of it any more (rule 17).
 var expireSQL = []struct{ what, sql string }{
 	{"old transcripts", `
@@ -34,6 +34,8 @@ var expireSQL = []struct{ what, sql string }{
 			DELETE FROM transcripts t USING gone WHERE t.org_id = gone.org_id AND t.sid = gone.sid
 		), captured AS (
 			DELETE FROM captures c USING gone WHERE c.org_id = gone.org_id AND c.sid = gone.sid
+		), told AS (
+			DELETE FROM runtime_events e USING gone WHERE e.org_id = gone.org_id AND e.sid = gone.sid
 		), applied AS (
 			DELETE FROM interaction_events e USING gone WHERE e.org_id = gone.org_id AND e.sid = gone.sid
 		)
