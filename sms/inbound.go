@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"ringside/internal/agent"
 	"ringside/internal/ledger"
 	"ringside/internal/org"
 	"ringside/internal/phone"
@@ -139,6 +140,9 @@ func (s *Service) event(m *incoming) *ledger.Event {
 	if d := m.decision; d != nil {
 		trace, _ := json.Marshal(d.Trace) // a failure loses the trace alone
 		e.AgentID, e.ContactID, e.Recognition = d.AgentID, d.ContactID, trace
+	}
+	if m.forRuntime() {
+		e.Announce = agent.SMSReceived(e, m.decision.Caller)
 	}
 	return e
 }

@@ -61,12 +61,6 @@ type Outgoing interface {
 	Bind(ctx context.Context, id org.ID, itemID, sid string) (*outgoing.Item, error)
 }
 
-// Nobody is [Runtimes] where none ever connects.
-type Nobody struct{}
-
-// Listening reports that none is.
-func (Nobody) Listening(org.ID, string) bool { return false }
-
 // Config is what the edge is made of. All fields are required.
 type Config struct {
 	*webhook.Gate

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"ringside/internal/agent"
 	"ringside/internal/ledger"
 	"ringside/internal/org"
 	"ringside/internal/phone"
@@ -77,19 +78,23 @@ func (s *Service) observe(d *recognize.Decision, took time.Duration) {
 // began is the event of a call that has begun. A failure to encode the trace loses the trace alone.
 func began(d *recognize.Decision, ends parties) *ledger.Event {
 	trace, _ := json.Marshal(d.Trace)
-	return &ledger.Event{OrgID: d.OrgID, SID: d.CallSID, Name: "voice", At: d.At, Kind: "call", Direction: ends.direction,
+	e := &ledger.Event{OrgID: d.OrgID, SID: d.CallSID, Name: "voice", At: d.At, Kind: "call", Direction: ends.direction,
 		From: ends.from(), To: ends.to(), Party: d.Number, AgentID: d.AgentID, ContactID: d.ContactID,
 		Status: webhook.Bounded(ends.form.Text("CallStatus"), webhook.MaxWord), StartedAt: d.At, Untrusted: !d.Trusted, Recognition: trace}
+	if !d.Blocked {
+		e.Announce = agent.CallStarted(e, d.Caller)
+	}
+	return e
 }
 
 // connect renders the answer that hands the call to the agent.
-func (s *Service) connect(agent *org.Agent, callSID string, a action, greeting string) []byte {
+func (s *Service) connect(to *org.Agent, callSID string, a action, greeting string) []byte {
 	var d twilio.Document
 	d.Connect(s.actionURL(a), twilio.Relay{
 		URL:             s.PublicURL.Socket(pathRelay),
 		WelcomeGreeting: greeting,
-		Attributes:      twilio.RelaySettings(agent.RelaySettings).Attributes(agent.Language),
-		Parameters:      []twilio.Parameter{{Name: tokenParameter, Value: s.token(agent.OrgID, callSID, a)}},
+		Attributes:      twilio.RelaySettings(to.RelaySettings).Attributes(to.Language),
+		Parameters:      []twilio.Parameter{{Name: tokenParameter, Value: s.token(to.OrgID, callSID, a)}},
 	})
 	return d.Bytes()
 }

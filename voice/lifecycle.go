@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"ringside/internal/agent"
 	"ringside/internal/ledger"
 	"ringside/internal/org"
 	"ringside/internal/phone"
@@ -33,6 +34,7 @@ func (s *Service) status(r *http.Request, req *webhook.Request) webhook.Reply {
 	e.At = timestamp(req)
 	if ledger.Final(e.Status) {
 		ended(e, seconds(req.Form.Get("CallDuration")))
+		e.Announce = agent.CallCompleted(e)
 	}
 	e.Detail = webhook.Details(req.Form, "SipResponseCode", "AnsweredBy", "ErrorCode", "ErrorMessage", "CallerName", "ForwardedFrom", "RecordingUrl")
 	return s.durable(r.Context(), e)

@@ -19,7 +19,7 @@ type keyCommands struct {
 type keyCreate struct {
 	orgFlag
 	Name   string   `required:"" help:"Who uses the key."`
-	Scopes []string `help:"What it may be used for, with commas between: read, write, tools. Left out, all of it." placeholder:"read,write,tools"`
+	Scopes []string `help:"What it may be used for, with commas between: read, write, tools, events. Left out, all of it." placeholder:"read,write,tools,events"`
 	jsonFlag
 }
 

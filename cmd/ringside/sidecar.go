@@ -16,6 +16,7 @@ import (
 	"ringside/configs"
 	"ringside/contacts"
 	"ringside/internal/agent"
+	"ringside/internal/agent/events"
 	"ringside/internal/api"
 	"ringside/internal/audit"
 	"ringside/internal/dashboard"
@@ -24,6 +25,7 @@ import (
 	"ringside/internal/member"
 	"ringside/internal/metrics"
 	"ringside/internal/org"
+	"ringside/internal/outbox"
 	"ringside/internal/outgoing"
 	"ringside/internal/postgres"
 	"ringside/internal/twilio"
@@ -51,6 +53,8 @@ type sidecar struct {
 	recorder *ledger.Recorder
 	voice    *voice.Service
 	sms      *sms.Service
+	events   *events.Service
+	outbox   *outbox.Outbox
 	listener *postgres.Listener
 	metrics  *metrics.Metrics
 	members  *member.Store
@@ -127,7 +131,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	if err := s.lines.Load(ctx); err != nil {
 		return err
 	}
-	s.listener = postgres.NewListener(s.db.Pool, s.log, cache.Channel, channelRoutes, ledger.ChannelErased)
+	s.listener = postgres.NewListener(s.db.Pool, s.log, cache.Channel, channelRoutes, ledger.ChannelErased, outbox.Channel)
 	callers := cache.NewCallers(recognize.NewDatabase(s.db.Pool), s.redis, s.listener.Current)
 	calls := cache.NewCalls(s.redis)
 	s.book = contacts.NewBook(s.db.Pool, callers)
@@ -143,14 +147,16 @@ func (s *sidecar) start(ctx context.Context) error {
 		Tools:       tools,
 		WriteBudget: s.config.WriteBudget,
 	})
-	reader := ledger.NewReader(s.db.Pool)
-	s.sms = sms.New(sms.Config{Gate: gate, Recognizer: recognizer, Memory: calls, Recorder: s.recorder, Ledger: reader, Runtimes: sms.Nobody{}, Outgoing: placed,
+	reader, store := ledger.NewReader(s.db.Pool), org.NewStore(s.db.Pool)
+	s.outbox = outbox.New(s.db.Pool)
+	s.events = events.New(events.Config{Keys: store, Orgs: store, Outbox: s.outbox, Ledger: reader, Tools: tools, Metrics: s.metrics, Log: s.log})
+	s.sms = sms.New(sms.Config{Gate: gate, Recognizer: recognizer, Memory: calls, Recorder: s.recorder, Ledger: reader, Runtimes: s.events, Outgoing: placed,
 		WriteBudget: s.config.WriteBudget, ReplyBudget: s.config.ReplyBudget})
-	store := org.NewStore(s.db.Pool)
 	desk, err := s.dispatch(placed, store, reader, publicURL)
 	if err != nil {
 		return err
 	}
+	tools.Messages = replies{s.sms, desk, store, calls}
 	s.members, s.audit = member.NewStore(s.db.Pool), audit.NewLog(s.db.Pool)
 	s.listen(callers, calls)
 	s.pages = &dashboard.Dashboard{PublicURL: publicURL, Orgs: store, Members: s.members, Audit: s.audit,
@@ -188,6 +194,8 @@ func (s *sidecar) listen(callers *cache.Callers, calls *cache.Calls) {
 		switch channel {
 		case channelRoutes:
 			reload(ctx)
+		case outbox.Channel:
+			s.events.Notified(payload)
 		case ledger.ChannelErased:
 			if id, sids, found := strings.Cut(payload, " "); found {
 				calls.Forget(ctx, org.ID(id), strings.Fields(sids)...)
@@ -234,7 +242,7 @@ func (s *sidecar) upkeep(ctx context.Context) {
 	defer due.Stop()
 	placed := outgoing.NewStore(s.db.Pool)
 	for {
-		for _, keep := range []func(context.Context) error{s.book.Upkeep, s.members.Upkeep, s.audit.Upkeep, placed.Upkeep, s.expire} {
+		for _, keep := range []func(context.Context) error{s.book.Upkeep, s.members.Upkeep, s.audit.Upkeep, s.outbox.Upkeep, placed.Upkeep, s.expire} {
 			if err := keep(ctx); err != nil && ctx.Err() == nil {
 				s.log.Warn("what is no longer needed stays for another hour", "error", err)
 			}
@@ -274,6 +282,7 @@ func (s *sidecar) serve(v1 *api.API) {
 	s.voice.Register(mux)
 	s.sms.Register(mux)
 	v1.Register(mux)
+	s.events.Register(mux)
 	s.pages.Register(mux)
 	s.gauges()
 	opsMux := http.NewServeMux()
@@ -337,6 +346,7 @@ func (s *sidecar) quiesce() error {
 	s.quiesced.Do(func() {
 		var errs []error
 		if s.publicSrv != nil {
+			s.events.Close(ctx)
 			s.pages.Close()
 		}
 		for _, server := range []*http.Server{s.publicSrv, s.opsSrv} {

@@ -140,6 +140,12 @@ type Message struct {
 	Text    string `json:"text"`
 	Note    string `json:"note"`
 	Summary string `json:"summary"`
+	// send_sms
+	To  string `json:"to"`  // another number than the other party's
+	Key string `json:"key"` // the same key is the same message
+	// On the events socket: the call or message that it is about.
+	CallSID    string `json:"call_sid"`
+	MessageSID string `json:"message_sid"`
 }
 
 // ParseMessage reports whether a frame from the runtime is for Ringside rather than for Twilio, and

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -33,8 +34,9 @@ type Recorder interface {
 	Record(ctx context.Context, e *ledger.Event) error
 }
 
-// Call is the call on whose socket a runtime speaks.
+// Call is the call or message that a runtime speaks about: on the relay, the one whose socket it is.
 type Call struct {
+	Kind      string // "message", or "call", which may be left out
 	Org       org.Org
 	AgentID   string
 	SID       string
@@ -48,23 +50,39 @@ type Call struct {
 // Event returns an event of this call with the given name, happening now.
 func (c *Call) Event(name string) *ledger.Event {
 	now := time.Now()
-	return &ledger.Event{OrgID: c.Org.ID, SID: c.SID, Name: name, At: now, Kind: "call", Direction: c.Direction,
+	return &ledger.Event{OrgID: c.Org.ID, SID: c.SID, Name: name, At: now, Kind: c.kind(), Direction: c.Direction,
 		From: c.From, To: c.To, Party: c.Party, AgentID: c.AgentID, StartedAt: c.StartedAt, Untrusted: !c.Trusted}
 }
+
+func (c *Call) kind() string { return cmp.Or(c.Kind, "call") }
 
 // Tools carries out what a runtime asks for with ringside.* messages.
 type Tools struct {
 	Book     *contacts.Book
 	Recorder Recorder
 	Marks    Marks
+	// Messages sends messages; nil: none can be sent here.
+	Messages Messages
 	Log      *slog.Logger
+}
+
+// outcome is what became of what a tool asked for.
+type outcome struct {
+	contacts.CaptureResult
+	// Of a message that is on its way.
+	MessageSID string `json:"message_sid,omitempty"`
+	Status     string `json:"status,omitempty"`
 }
 
 // result is the answer to a tool, of type ringside.result.
 type result struct {
 	Type string          `json:"type"`
 	ID   json.RawMessage `json:"id,omitempty"`
-	contacts.CaptureResult
+	outcome
+}
+
+func refused(code, format string, args ...any) outcome {
+	return outcome{CaptureResult: contacts.CaptureResult{Code: code, Message: fmt.Sprintf(format, args...)}}
 }
 
 // Disowned reports whether the caller of this call has said that they are not the contact.
@@ -77,15 +95,9 @@ func (c *Call) disownedMark() string { return "not_me:" + string(c.Org.ID) + ":"
 // Handle carries out one message and returns the messages to send back to the runtime. It never
 // says saved of what is not.
 func (t *Tools) Handle(ctx context.Context, call *Call, m Message, malformed error) [][]byte {
-	ctx, cancel := context.WithTimeout(ctx, toolBudget)
-	defer cancel()
-	r, err := t.carryOut(ctx, call, m, malformed)
-	if err != nil {
-		t.Log.Warn("a tool could not be carried out", "call_sid", call.SID, "tool", m.Kind(), "error", err)
-		r = contacts.CaptureResult{Code: "unavailable", Message: "This could not be saved just now. Try again, or go on without it."}
-	}
-	replies := [][]byte{encode(result{Type: prefix + "result", ID: m.ID, CaptureResult: r})}
-	if m.Type == typeNotMe && r.OK {
+	reply, ok := t.Answer(ctx, call, m, malformed)
+	replies := [][]byte{reply}
+	if m.Type == typeNotMe && ok {
 		if forget, err := ContextMessage(recognize.Unknown()); err == nil {
 			replies = append(replies, forget)
 		}
@@ -93,16 +105,43 @@ func (t *Tools) Handle(ctx context.Context, call *Call, m Message, malformed err
 	return replies
 }
 
+// Answer carries out one message and returns its result alone, and whether it is done.
+func (t *Tools) Answer(ctx context.Context, call *Call, m Message, malformed error) (reply []byte, ok bool) {
+	budget := toolBudget
+	if m.Type == typeSendSMS {
+		budget = sendBudget
+	}
+	ctx, cancel := context.WithTimeout(ctx, budget)
+	defer cancel()
+	r, err := t.carryOut(ctx, call, m, malformed)
+	if err != nil {
+		t.Log.Warn("a tool could not be carried out", call.kind()+"_sid", call.SID, "tool", m.Kind(), "error", err)
+		r = refused("unavailable", "This could not be saved just now. Try again, or go on without it.")
+	}
+	return encode(result{Type: prefix + "result", ID: m.ID, outcome: r}), r.OK
+}
+
+// Refuse is the answer to a message that is not carried out, for a reason that has a code.
+func Refuse(id json.RawMessage, code, format string, args ...any) []byte {
+	return encode(result{Type: prefix + "result", ID: id, outcome: refused(code, format, args...)})
+}
+
+// Done is the answer to a message for which there is nothing to tell but that it is done.
+func Done(id json.RawMessage, message string) []byte {
+	return encode(result{Type: prefix + "result", ID: id, outcome: outcome{CaptureResult: contacts.CaptureResult{OK: true, Message: message}}})
+}
+
 // Capture carries out one ringside.capture_contact that came another way than on the call's socket.
 func (t *Tools) Capture(ctx context.Context, call *Call, m Message) (contacts.CaptureResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, toolBudget)
 	defer cancel()
 	m.Type = typeCapture
-	return t.carryOut(ctx, call, m, nil)
+	r, err := t.carryOut(ctx, call, m, nil)
+	return r.CaptureResult, err
 }
 
 // carryOut does what a message asks for. A panic is an error: it must not cost the call.
-func (t *Tools) carryOut(ctx context.Context, call *Call, m Message, malformed error) (r contacts.CaptureResult, err error) {
+func (t *Tools) carryOut(ctx context.Context, call *Call, m Message, malformed error) (r outcome, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			err = fmt.Errorf("panicked: %v\n%s", cause, debug.Stack())
@@ -110,17 +149,21 @@ func (t *Tools) carryOut(ctx context.Context, call *Call, m Message, malformed e
 	}()
 	switch {
 	case malformed != nil:
-		return contacts.CaptureResult{Code: "invalid", Message: "The message cannot be used: " + malformed.Error() + ". See docs/agent-protocol.md."}, nil
+		return refused("invalid", "The message cannot be used: %v. See docs/agent-protocol.md.", malformed), nil
 	case m.Type == typeCapture:
-		return t.capture(ctx, call, m)
+		r.CaptureResult, err = t.capture(ctx, call, m)
 	case m.Type == typeNote:
-		return t.note(ctx, call, m)
+		r.CaptureResult, err = t.note(ctx, call, m)
 	case m.Type == typeSummary:
-		return t.summary(ctx, call, m)
+		r.CaptureResult, err = t.summary(ctx, call, m)
 	case m.Type == typeNotMe:
-		return t.notMe(ctx, call)
+		r.CaptureResult, err = t.notMe(ctx, call)
+	case m.Type == typeSendSMS:
+		return t.sendSMS(ctx, call, m)
+	default:
+		return refused("unknown_type", "%q is no message that Ringside knows. See docs/agent-protocol.md.", limit(m.Type, 60)), nil
 	}
-	return contacts.CaptureResult{Code: "unknown_type", Message: fmt.Sprintf("%q is no message that Ringside knows. See docs/agent-protocol.md.", limit(m.Type, 60))}, nil
+	return r, err
 }
 
 // The messages that a runtime may send.
@@ -129,22 +172,25 @@ const (
 	typeNote    = prefix + "note"
 	typeSummary = prefix + "summary"
 	typeNotMe   = prefix + "not_me"
+	typeSendSMS = prefix + "send_sms"
 )
 
-// Kind returns the type of the message if it is one that Ringside knows, else "unknown": what may
+// Unknown is the kind of what is no message that Ringside knows.
+const Unknown = "unknown"
+
+// Kind returns the type of the message if it is one that Ringside knows, else [Unknown]: what may
 // stand in a log or a metric.
 func (m Message) Kind() string {
 	switch m.Type {
-	case typeCapture, typeNote, typeSummary, typeNotMe:
+	case typeCapture, typeNote, typeSummary, typeNotMe, typeSendSMS:
 		return m.Type
 	}
-	return "unknown"
+	return Unknown
 }
 
 // Busy is the answer to a message that came while too many others were waiting.
 func Busy(m Message) []byte {
-	return encode(result{Type: prefix + "result", ID: m.ID, CaptureResult: contacts.CaptureResult{
-		Code: "busy", Message: "Too many requests at once. Wait for the results of the earlier ones, then try again."}})
+	return Refuse(m.ID, "busy", "Too many requests at once. Wait for the results of the earlier ones, then try again.")
 }
 
 func encode(r result) []byte {
@@ -166,9 +212,9 @@ func (t *Tools) capture(ctx context.Context, call *Call, m Message) (contacts.Ca
 		Name: m.Name, Email: m.Email, Notes: m.Notes, At: time.Now()}
 	switch {
 	case !call.Trusted: // whose number they give makes no difference: they may be anybody
-		c.CallOnly = "The caller's number could not be verified, so this is kept with the call and not in the address book."
+		c.CallOnly = "The caller's number could not be verified, so this is kept with the " + call.kind() + " and not in the address book."
 	case m.OtherPhone == "" && t.Disowned(ctx, call):
-		c.CallOnly = "The caller said they are not the contact of this number, so this is kept with the call and not in the address book."
+		c.CallOnly = "The caller said they are not the contact of this number, so this is kept with the " + call.kind() + " and not in the address book."
 	}
 	r, err := t.Book.Capture(ctx, c)
 	if err != nil || !(c.CallOnly != "" && r.OK || r.Code == "no_number") {
@@ -198,7 +244,7 @@ func (t *Tools) note(ctx context.Context, call *Call, m Message) (contacts.Captu
 	if err := t.keepNote(ctx, call, text); err != nil {
 		return contacts.CaptureResult{}, err
 	}
-	return contacts.CaptureResult{OK: true, Saved: []string{"note"}, Message: "The note is kept with the call."}, nil
+	return contacts.CaptureResult{OK: true, Saved: []string{"note"}, Message: "The note is kept with the " + call.kind() + "."}, nil
 }
 
 // summary keeps what the call was about; a later summary replaces an earlier one.
@@ -214,7 +260,7 @@ func (t *Tools) summary(ctx context.Context, call *Call, m Message) (contacts.Ca
 	if err := t.Recorder.Record(ctx, e); err != nil {
 		return contacts.CaptureResult{}, err
 	}
-	return contacts.CaptureResult{OK: true, Saved: []string{"summary"}, Message: "The summary is kept with the call."}, nil
+	return contacts.CaptureResult{OK: true, Saved: []string{"summary"}, Message: "The summary is kept with the " + call.kind() + "."}, nil
 }
 
 // notMe takes back who the caller was thought to be, for the rest of the call. The mark is what
@@ -225,9 +271,9 @@ func (t *Tools) notMe(ctx context.Context, call *Call) (contacts.CaptureResult, 
 	e := call.Event("not_me")
 	e.Disowned = true
 	if err := t.Recorder.Record(ctx, e); err != nil {
-		t.Log.Warn("not_me holds for this call but is not in the ledger yet", "call_sid", call.SID, "error", err)
+		t.Log.Warn("not_me holds for this call but is not in the ledger yet", call.kind()+"_sid", call.SID, "error", err)
 	}
-	return contacts.CaptureResult{OK: true, Message: "Forget what you were told about the caller. Nothing more of this call goes to that contact."}, nil
+	return contacts.CaptureResult{OK: true, Message: "Forget what you were told about the caller. Nothing more of this " + call.kind() + " goes to that contact."}, nil
 }
 
 // eventName names an event by what it says, not by the runtime's id: a runtime that reconnects may

@@ -42,6 +42,7 @@ var design = []layer{
 		{"internal/phone", "Twilio's From is classified"},
 	}},
 	{"sms", []arrow{
+		{"internal/agent", "what runtimes are told of a message"},
 		{"internal/webhook", "lets in what Twilio has signed"},
 		{"recognize", "who wrote"},
 		{"internal/ledger", "each webhook is an event"},
@@ -91,12 +92,21 @@ var design = []layer{
 		{"internal/phone", "to whom"},
 		{"internal/problem", "what is not sent is refused in words"},
 	}},
+	{"internal/agent/events", []arrow{
+		{"internal/agent", "the tools are those of the relay"},
+		{"internal/ledger", "the call or message that a tool is about"},
+		{"internal/outbox", "what it delivers"},
+		{"internal/metrics", "sockets and messages are counted"},
+		{"internal/org", "a key opens its organisation's events"},
+		{"internal/problem", "a handshake that is refused is refused in words"},
+	}},
 	{"internal/agent", []arrow{
 		{"recognize", "the caller that the runtime is told of"},
 		{"internal/ledger", "notes and summaries are events"},
 		{"contacts", "what a caller says of themselves is captured"},
 		{"internal/org", "a capture is one organisation's"},
 		{"internal/phone", "a capture is under the call's number"},
+		{"internal/problem", "why a message is not sent is told in words"},
 	}},
 
 	// What wraps a decision's look-up. It knows nothing of the edges.
@@ -181,12 +191,13 @@ var design = []layer{
 	{"cache/redistest", nil},
 	{"internal/dashboard/browsertest", nil},
 	{"internal/wirefault", nil},
+	{"internal/agent/schematest", nil},
 	{"internal/together", nil},
 	{"internal/layers", nil},
 }
 
 // equipment is for tests and must not be part of the program.
-var equipment = []string{"internal/postgres/pgtest", "cache/redistest", "internal/dashboard/browsertest", "internal/wirefault", "internal/together", "testing", "internal/layers"}
+var equipment = []string{"internal/postgres/pgtest", "cache/redistest", "internal/dashboard/browsertest", "internal/wirefault", "internal/agent/schematest", "internal/together", "testing", "internal/layers"}
 
 // libraries are the modules of others whose use is the business of few packages, so that replacing
 // one changes these alone. docs/dependencies.md says what each is for.
@@ -199,15 +210,16 @@ var libraries = map[string][]string{
 	"github.com/coreos/go-oidc":       {"internal/dashboard"},
 	"golang.org/x/oauth2":             {"internal/dashboard"},
 	"golang.org/x/time":               {"internal/api"},
-	"github.com/gorilla/websocket":    {"voice", "internal/simulate"}, // the two ends of Twilio's socket
-	"github.com/jackc/pgx/v5/stdlib":  {"internal/postgres"},          // goose wants database/sql
+	"github.com/gorilla/websocket":    {"voice", "internal/simulate", "internal/agent/events"}, // the two ends of Twilio's socket, and ours
+	"github.com/jackc/pgx/v5/stdlib":  {"internal/postgres"},                                   // goose wants database/sql
 	"github.com/joho/godotenv":        {"configs"},
 	"github.com/nyaruka/phonenumbers": {"internal/phone"},
 	"github.com/pressly/goose":        {"internal/postgres"},
 	"github.com/prometheus":           {"internal/metrics"},
 	"github.com/redis/go-redis":       {"cache"},
 	// The packages that own SQL, and the program, which hands them the pool.
-	"github.com/jackc/pgx/v5": {"contacts", "internal/audit", "internal/idempotency", "internal/ledger", "internal/member", "internal/org", "internal/outbox", "internal/outgoing", "internal/postgres", "internal/postgres/pgtest", "recognize", "cmd/ringside"},
+	"github.com/jackc/pgx/v5":               {"contacts", "internal/audit", "internal/idempotency", "internal/ledger", "internal/member", "internal/org", "internal/outbox", "internal/outgoing", "internal/postgres", "internal/postgres/pgtest", "recognize", "cmd/ringside"},
+	"github.com/santhosh-tekuri/jsonschema": {"internal/agent/schematest"},
 	// Only tests compare with these and look for leaks.
 	"github.com/getkin/kin-openapi": nil,
 	"github.com/google/go-cmp":      nil,

@@ -82,6 +82,7 @@ func (r *Reader) Find(ctx context.Context, id org.ID, sid string) (Interaction, 
 
 // Parties are what the ledger knows of a call or message that more may still be said about.
 type Parties struct {
+	Kind                string // "call" or "message"
 	Direction, From, To string
 	Party               phone.Number // the other party's; "" if it has no person's number
 	AgentID             string
@@ -92,14 +93,14 @@ type Parties struct {
 // Parties returns who takes, or took, part in a call or message of the organisation, or a not-found problem.
 func (r *Reader) Parties(ctx context.Context, id org.ID, sid string) (p Parties, err error) {
 	err = r.pool.QueryRow(ctx, `
-		SELECT direction, from_address, to_address, coalesce(party, ''), coalesce(agent_id::text, ''), started_at, trusted
+		SELECT kind, direction, from_address, to_address, coalesce(party, ''), coalesce(agent_id::text, ''), started_at, trusted
 		FROM interactions WHERE org_id = $1::text::uuid AND sid = $2`, id, sid).
-		Scan(&p.Direction, &p.From, &p.To, &p.Party, &p.AgentID, &p.StartedAt, &p.Trusted)
+		Scan(&p.Kind, &p.Direction, &p.From, &p.To, &p.Party, &p.AgentID, &p.StartedAt, &p.Trusted)
 	if missing(err) {
 		return Parties{}, problem.NotFound("There is no call or message %q.", sid)
 	}
 	if err != nil {
-		return Parties{}, fmt.Errorf("read call: %w", err)
+		return Parties{}, fmt.Errorf("read call or message: %w", err)
 	}
 	return p, nil
 }

@@ -22,6 +22,8 @@ type Metrics struct {
 	RelaySessions  prometheus.Gauge
 	RelayEnds      *prometheus.CounterVec // by who ended the session, and how
 	Tools          *prometheus.CounterVec // by message type
+	EventSockets   prometheus.Gauge
+	EventsSent     *prometheus.CounterVec // by type
 }
 
 // latency suits what should take microseconds and must not take a second.
@@ -45,8 +47,12 @@ func New() *Metrics {
 			Help: "Ended relay sessions, by what ended them."}, []string{"by"}),
 		Tools: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringside_tool_messages_total",
 			Help: "Messages of agent runtimes to Ringside, by type."}, []string{"type"}),
+		EventSockets: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ringside_event_sockets",
+			Help: "Agents' programs on the events socket now."}),
+		EventsSent: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringside_runtime_events_sent_total",
+			Help: "Events sent over events sockets, by type. One that is sent again counts again."}, []string{"type"}),
 	}
-	m.registry.MustRegister(m.Webhooks, m.WebhookSeconds, m.Recognitions, m.RecognizeTime, m.RelaySessions, m.RelayEnds, m.Tools,
+	m.registry.MustRegister(m.Webhooks, m.WebhookSeconds, m.Recognitions, m.RecognizeTime, m.RelaySessions, m.RelayEnds, m.Tools, m.EventSockets, m.EventsSent,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -29,8 +29,9 @@ type Key struct {
 	ExpiresAt *time.Time `json:"expires_at"`
 }
 
-// Scopes are what a key may be used for: reading, changing, and what agents ask for during calls.
-var Scopes = []string{"read", "write", "tools"}
+// Scopes are what a key may be used for: reading, changing, what agents ask for during calls, and hearing
+// what happens.
+var Scopes = []string{"read", "write", "tools", "events"}
 
 // CreateKey makes an API key for an organisation with the given scopes, or all of them if none are
 // given. The plain key is returned this once; Postgres

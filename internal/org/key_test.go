@@ -24,7 +24,7 @@ func TestAuthenticate(t *testing.T) {
 	if !strings.HasPrefix(plain, "rsk_") || len(plain) < 4+43 || key.OrgID != o.org.ID || key.Name != "Dashboard" {
 		t.Errorf("key %+v, %d characters", key, len(plain))
 	}
-	if diff := cmp.Diff([]string{"read", "write", "tools"}, key.Scopes); diff != "" {
+	if diff := cmp.Diff([]string{"read", "write", "tools", "events"}, key.Scopes); diff != "" {
 		t.Errorf("scopes (-want, +got):\n%s", diff)
 	}
 	_, otherPlain, err := other.CreateKey(t.Context(), other.org.ID, "Dashboard")

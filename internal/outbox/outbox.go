@@ -57,6 +57,9 @@ func (o *Outbox) Next(ctx context.Context, c Consumer, after int64, limit int) (
 	case err != nil:
 		return nil, 0, fmt.Errorf("look for events: %w", err)
 	}
+	if limit < 1 {
+		return nil, after, nil
+	}
 	if unnumbered {
 		if upTo, err = o.number(ctx, c.OrgID); err != nil {
 			return nil, 0, err
