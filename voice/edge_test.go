@@ -3,12 +3,14 @@ package voice_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,6 +23,7 @@ import (
 	"ringside/cache"
 	"ringside/contacts"
 	"ringside/internal/agent"
+	"ringside/internal/agent/schematest"
 	"ringside/internal/ledger"
 	"ringside/internal/metrics"
 	"ringside/internal/org"
@@ -175,7 +178,10 @@ func (e *edge) seed(p parts) {
 	e.tb.Helper()
 	ctx := e.tb.Context()
 	runtime := must(simulate.StartRuntime(simulate.RuntimeOptions{Secret: bearer, Behaviour: p.behaviour}))(e.tb)
-	e.tb.Cleanup(runtime.Close)
+	e.tb.Cleanup(func() {
+		runtime.Close()
+		followSchemas(e.tb, runtime)
+	})
 	e.runtime = runtime
 	e.org = must(e.store.CreateOrg(ctx, org.Org{Name: "Acme", Country: "US"}))(e.tb)
 	a := org.Agent{OrgID: e.org.ID, Name: "Reception", Greeting: greeting, RuntimeURL: runtime.URL(), RuntimeSecret: bearer, KeepTranscript: true}
@@ -188,6 +194,25 @@ func (e *edge) seed(p parts) {
 		// Without a fence, which would keep her out of the cache for seconds.
 		must(contacts.NewBook(e.pool, contacts.NoFence{}).Add(ctx, e.org, contacts.Draft{Name: "Jane Doe", Phone: jane,
 			Email: "jane@acme.io", Notes: "Prefers morning calls", Tags: []string{"vip"}}))(e.tb)
+	}
+}
+
+// followSchemas looks whether all that Ringside has said to a runtime of its own is as docs/schemas has it.
+func followSchemas(tb testing.TB, runtime *simulate.Runtime) {
+	tb.Helper()
+	for _, session := range runtime.Sessions() {
+		for _, m := range session.Messages() {
+			followSchema(tb, m.Raw)
+		}
+	}
+}
+
+// followSchema looks at one message, if it is Ringside's.
+func followSchema(tb testing.TB, message []byte) {
+	tb.Helper()
+	var head struct{ Type string }
+	if json.Unmarshal(message, &head) == nil && slices.Contains([]string{"setup", "ringside.context", "ringside.result"}, head.Type) {
+		schematest.Check(tb, message)
 	}
 }
 

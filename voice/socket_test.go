@@ -127,6 +127,7 @@ func (s *socket) next() string {
 	if err != nil {
 		s.tb.Fatalf("read from the relay: %v", err)
 	}
+	followSchema(s.tb, message)
 	return string(message)
 }
 
