@@ -163,10 +163,12 @@ func TestProtocolPageIsComplete(t *testing.T) {
 			t.Errorf("%s (-sent +page):\n%s", head, diff)
 		}
 	}
-	codes := []string{"busy", "unavailable"} // see TestToolFloodIsAnsweredBusy and the tools' own tests
+	// See TestToolFloodIsAnsweredBusy, the tools' own tests, and those of the events socket.
+	codes := []string{"busy", "unavailable", "invalid_cursor", "not_found", "opted_out", "unverified"}
 	w.callFrom(callSID("withheld"), "anonymous")
 	for _, message := range []string{`{"type":"ringside.capture_contact"}`, `{"type":"ringside.capture_contact","email":"x"}`, `{"type":"ringside.capture_contact","name":"Robin","other_phone":"1"}`,
-		`{"type":"ringside.capture_contact","name":"Robin","other_phone":"` + dialled + `"}`, `{"type":"ringside.capture_contact","name":"Robin"}`, `{"type":"ringside.note","note":1}`, `{"type":"ringside.x"}`} {
+		`{"type":"ringside.capture_contact","name":"Robin","other_phone":"` + dialled + `"}`, `{"type":"ringside.capture_contact","name":"Robin"}`, `{"type":"ringside.note","note":1}`, `{"type":"ringside.x"}`,
+		`{"type":"ringside.send_sms"}`, `{"type":"ringside.send_sms","text":"` + strings.Repeat("x", 1601) + `"}`, `{"type":"ringside.send_sms","text":"Hi","to":"+12125550123"}`} {
 		codes = append(codes, w.ask(message).Code)
 	}
 	slices.Sort(codes)

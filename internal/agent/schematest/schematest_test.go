@@ -1,6 +1,9 @@
 package schematest_test
 
 import (
+	"encoding/json"
+	"os"
+	"regexp"
 	"testing"
 
 	"ringside/internal/agent/schematest"
@@ -32,5 +35,27 @@ func TestWhatIsRefused(t *testing.T) {
 	}
 	if types := schematest.Types(t); !types["setup"] || !types["caller"] || types["nothing"] {
 		t.Errorf("there are schemas of %v", types)
+	}
+}
+
+// The page's examples are as the schemas say, and there is one of each type.
+func TestTheProtocolsExamples(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../../docs/agent-protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := schematest.Types(t)
+	delete(missing, "caller") // a part of others
+	for _, block := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllSubmatch(page, -1) {
+		var head struct{ Type string }
+		if err := json.Unmarshal(block[1], &head); err != nil {
+			t.Errorf("%v in %s", err, block[1])
+		}
+		schematest.Check(t, block[1])
+		delete(missing, head.Type)
+	}
+	if len(missing) > 0 {
+		t.Errorf("the page has no example of %v", missing)
 	}
 }
