@@ -45,6 +45,7 @@ ALONE := ringside/(cache|voice|cmd/ringside|internal/bench)$$
 test: ## Vet, and run every test, on a real Postgres, Redis and Chromium
 	@scripts/need.sh go postgres redis $(if $(CI),cc node chromium)
 	@scripts/web.sh
+	@scripts/examples.sh
 	@scripts/need.sh chromium || echo "No Chromium here: the dashboard is not tested in a browser."
 	go vet ./...
 	@race=; if scripts/need.sh --have cc; then race=-race; export CGO_ENABLED=1; else echo "No C compiler here: testing without the race detector."; fi; \
