@@ -1,0 +1,91 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/gorilla/websocket"
+
+	"ringside/internal/agent/schematest"
+	"ringside/internal/org"
+	"ringside/internal/simulate"
+)
+
+// listenAt opens an events socket.
+func listenAt(t *testing.T, side *serving, key, query string) *websocket.Conn {
+	t.Helper()
+	conn, _, err := websocket.DefaultDialer.DialContext(t.Context(), strings.Replace(side.Listen, "http", "ws", 1)+"/v1/events"+query,
+		http.Header{"Authorization": {"Bearer " + key}})
+	must(t, err)
+	t.Cleanup(func() { conn.Close() })
+	if hello := hear(t, conn, "hello"); hello["consumer"] != "crm" {
+		t.Errorf("hello is %v", hello)
+	}
+	return conn
+}
+
+// hear reads on until a message of the given type comes.
+func hear(t *testing.T, conn *websocket.Conn, kind string) (message map[string]any) {
+	t.Helper()
+	must(t, conn.SetReadDeadline(time.Now().Add(eventually)))
+	for {
+		_, raw, err := conn.ReadMessage()
+		must(t, err)
+		schematest.Check(t, raw)
+		message = nil
+		must(t, json.Unmarshal(raw, &message))
+		if message["type"] == kind {
+			return message
+		}
+	}
+}
+
+// A program hears from one sidecar of what happens at the other, as the voice agent is told of it. When
+// its sidecar stops, it is told so, and goes on at the other where it was.
+func TestEventsOfAFleet(t *testing.T) {
+	t.Parallel()
+	shop, a, b := fleet(t)
+	_, key, err := org.NewStore(shop.db).CreateKey(t.Context(), shop.org.ID, "crm", "events")
+	must(t, err)
+	conn := listenAt(t, b, key, "?consumer=crm")
+	outcome := place(t, shop.fleetTwilio(a.Listen), simulate.Call{From: alex, To: shopNumber, Script: askAgent})
+	started := hear(t, conn, "call.started")
+	session, _ := shop.session(1)
+	var setup map[string]any
+	must(t, json.Unmarshal(session.Messages("setup")[0].Raw, &setup))
+	if diff := cmp.Diff(setup["caller"], started["caller"]); diff != "" || started["call_sid"] != outcome.CallSID {
+		t.Errorf("the beginning is %v; the caller (-relay +events):\n%s", started, diff)
+	}
+	must(t, conn.WriteJSON(map[string]any{"type": "ack", "id": 1, "cursor": started["cursor"]}))
+	completed := hear(t, conn, "call.completed")
+	if completed["call_sid"] != outcome.CallSID || completed["status"] != "completed" {
+		t.Errorf("the end is %v", completed)
+	}
+	must(t, conn.WriteJSON(map[string]any{"type": "ringside.note", "id": 2, "call_sid": outcome.CallSID, "note": "Called back"}))
+	if result := hear(t, conn, "ringside.result"); result["ok"] != true {
+		t.Errorf("the note is answered %v", result)
+	}
+
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		b.stop()
+	}()
+	_, _, err = conn.ReadMessage()
+	for err == nil { // the note's result, where the acknowledgement's came first
+		_, _, err = conn.ReadMessage()
+	}
+	if closed, ok := errors.AsType[*websocket.CloseError](err); !ok || closed.Code != websocket.CloseServiceRestart {
+		t.Errorf("a sidecar that stops: %v", err)
+	}
+	conn = listenAt(t, a, key, "?consumer=crm")
+	if again := hear(t, conn, "call.completed"); again["call_sid"] != outcome.CallSID {
+		t.Errorf("at the other sidecar: %v", again)
+	}
+	<-stopped
+}
