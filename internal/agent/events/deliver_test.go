@@ -175,6 +175,25 @@ func TestUnacknowledgedEventsAreBounded(t *testing.T) {
 	}
 }
 
+// A program that takes nothing is lost after a while, and nobody else has waited for it.
+func TestAProgramThatDoesNotRead(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, nil, func(tm *events.Timing) { tm.Write = 200 * time.Millisecond })
+	d.listen("?consumer=deaf")
+	// More than the network takes for somebody who does not read.
+	if _, err := d.pool.Exec(t.Context(), `
+		INSERT INTO runtime_events (org_id, type, payload) SELECT $1::text::uuid, 'large', json_build_object('x', repeat('x', 100000)) FROM generate_series(1, 300)`, d.org.ID); err != nil {
+		t.Fatal(err)
+	}
+	quick := d.listen("?consumer=quick")
+	d.begins("CA1")
+	if m := quick.next(); m.CallSID != "CA1" {
+		t.Errorf("another program is told %+v", m)
+	}
+	quick.conn.Close()
+	awaitSockets(t, d, 0)
+}
+
 // Programs are told why, and come back to another sidecar.
 func TestStopping(t *testing.T) {
 	t.Parallel()
