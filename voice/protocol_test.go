@@ -164,7 +164,7 @@ func TestProtocolPageIsComplete(t *testing.T) {
 		}
 	}
 	// See TestToolFloodIsAnsweredBusy, the tools' own tests, and those of the events socket.
-	codes := []string{"busy", "unavailable", "invalid_cursor", "not_found", "opted_out", "unverified"}
+	codes := []string{"busy", "unavailable", "invalid_cursor", "not_found", "opted_out", "unverified", "twilio_refused", "conflict"}
 	w.callFrom(callSID("withheld"), "anonymous")
 	for _, message := range []string{`{"type":"ringside.capture_contact"}`, `{"type":"ringside.capture_contact","email":"x"}`, `{"type":"ringside.capture_contact","name":"Robin","other_phone":"1"}`,
 		`{"type":"ringside.capture_contact","name":"Robin","other_phone":"` + dialled + `"}`, `{"type":"ringside.capture_contact","name":"Robin"}`, `{"type":"ringside.note","note":1}`, `{"type":"ringside.x"}`,

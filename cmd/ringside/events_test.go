@@ -89,3 +89,51 @@ func TestEventsOfAFleet(t *testing.T) {
 	}
 	<-stopped
 }
+
+// A program answers a message in the answer to its webhook if it is quick, else by a message of its own;
+// the same answer twice is one.
+func TestAProgramAnswersMessages(t *testing.T) {
+	t.Parallel()
+	for name, budget := range map[string]string{"at once": "14s", "late": "1ms"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			shop, side, twilio, key := sends(t, "RINGSIDE_REPLY_BUDGET="+budget, "RINGSIDE_WRITE_BUDGET=10s")
+			conn := listenAt(t, side, key, "?consumer=crm")
+			received := make(chan *simulate.Receipt, 1)
+			go func() {
+				receipt, err := shop.twilio(side.Listen).Send(t.Context(), simulate.Text{From: alex, To: shopNumber, Body: "Is Friday fine?"})
+				if err != nil {
+					t.Errorf("the message: %v", err)
+				}
+				received <- receipt
+			}()
+			event := hear(t, conn, "sms.received")
+			if caller, _ := event["caller"].(map[string]any); caller["name"] != "Alex Chen" || event["text"] != "Is Friday fine?" {
+				t.Errorf("told %v", event)
+			}
+			if budget == "1ms" {
+				if receipt := <-received; receipt == nil || len(receipt.Replies) != 0 {
+					t.Errorf("the webhook was answered %+v", receipt)
+				}
+			}
+			for range 2 {
+				must(t, conn.WriteJSON(map[string]any{"type": "ringside.send_sms", "id": "1", "message_sid": event["message_sid"], "text": "Friday is fine."}))
+				if result := hear(t, conn, "ringside.result"); result["ok"] != true {
+					t.Errorf("the answer is %v", result)
+				}
+			}
+			if budget != "1ms" {
+				if receipt := <-received; receipt == nil || len(receipt.Replies) != 1 || receipt.Replies[0].Text != "Friday is fine." {
+					t.Errorf("the webhook was answered %+v", receipt)
+				}
+				if twilio.count() != 0 {
+					t.Errorf("%d messages were sent beside", twilio.count())
+				}
+				return
+			}
+			if sent := twilio.last(); twilio.count() != 1 || sent.Get("Body") != "Friday is fine." || sent.Get("To") != alex || sent.Get("From") != shopNumber {
+				t.Errorf("%d messages were sent, the last %v", twilio.count(), sent)
+			}
+		})
+	}
+}

@@ -45,5 +45,5 @@ func (r replies) SendSMS(ctx context.Context, m agent.SMS) (agent.SentSMS, error
 	if err != nil {
 		return agent.SentSMS{}, err
 	}
-	return agent.SentSMS{SID: item.SID, Status: string(item.State)}, nil
+	return agent.SentSMS{SID: item.SID, Status: "queued"}, nil // with Twilio, or for it
 }

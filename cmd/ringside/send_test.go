@@ -63,13 +63,14 @@ func (e *exchange) count() int {
 }
 
 // sends is a shop whose sidecar sends through an exchange, and a key of it.
-func sends(t *testing.T) (*shop, *serving, *exchange, string) {
+func sends(t *testing.T, settings ...string) (*shop, *serving, *exchange, string) {
 	t.Helper()
 	database := pgtest.URL(t)
 	shop, twilio := openShop(t, database), openExchange(t)
 	_, key, err := org.NewStore(shop.db).CreateKey(t.Context(), shop.org.ID, "test")
 	must(t, err)
-	return shop, serve(t, "DATABASE_URL="+database, "TWILIO_API_URL="+twilio.URL, "RINGSIDE_CALL_PACE=10ms"), twilio, key
+	settings = append(settings, "DATABASE_URL="+database, "TWILIO_API_URL="+twilio.URL, "RINGSIDE_CALL_PACE=10ms")
+	return shop, serve(t, settings...), twilio, key
 }
 
 // tells posts what Twilio tells of something that was sent, to the address that was given for it.
