@@ -38,7 +38,7 @@ const overviewSQL = `
 	WITH i AS MATERIALIZED (
 		SELECT width_bucket(started_at, $4::timestamptz[]) AS day, kind, kind = 'call' AND direction = 'inbound' AS inbound, reason,
 			` + knownSQL + ` AS known, coalesce((i.recognition->>'greeted_by_name')::boolean, false) AS greeted,
-			CASE WHEN jsonb_array_length(coalesce(i.recognition->'steps', '[]')) > 0 THEN (i.recognition->>'took_micros')::bigint END AS took
+			CASE WHEN jsonb_typeof(i.recognition->'steps'->0) = 'object' THEN (i.recognition->>'took_micros')::bigint END AS took
 		FROM interactions i WHERE org_id = $1::text::uuid AND started_at >= $2 AND started_at < $3
 	)
 	SELECT 0 AS day, count(*) FILTER (WHERE inbound), count(*) FILTER (WHERE inbound AND known), count(*) FILTER (WHERE kind = 'message'),

@@ -50,7 +50,7 @@ func (a *archive) add(at time.Time, kind, direction, trace string) string {
 const (
 	knownTrace   = `{"known": true, "source": "contact", "greeted_by_name": true, "rule": "contact_name", "took_micros": 1000, "steps": [{}]}`
 	strangeTrace = `{"known": false, "greeted_by_name": false, "rule": "unknown_number", "took_micros": 3000, "steps": [{}]}`
-	withheld     = `{"known": false, "greeted_by_name": false, "rule": "not_a_persons_number", "took_micros": 5, "steps": []}`
+	withheld     = `{"known": false, "greeted_by_name": false, "rule": "not_a_persons_number", "took_micros": 5, "steps": null}`
 )
 
 // Days are those of the viewer: in Berlin the last Sunday of March has 23 hours.

@@ -116,6 +116,8 @@ func TestCodesHaveTheirStatus(t *testing.T) {
 		problem.CodeTooLarge:             http.StatusRequestEntityTooLarge,
 		problem.CodeMediaType:            http.StatusUnsupportedMediaType,
 		problem.CodeIdempotencyKeyReused: http.StatusUnprocessableEntity,
+		problem.CodeOptedOut:             http.StatusConflict,
+		problem.CodeTwilioRefused:        http.StatusBadGateway,
 		problem.CodeRateLimited:          http.StatusTooManyRequests,
 		problem.CodeUnavailable:          http.StatusServiceUnavailable,
 		problem.CodeInternal:             http.StatusInternalServerError,
