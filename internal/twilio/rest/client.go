@@ -16,6 +16,7 @@ import (
 	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/twilio/twilio-go/client"
@@ -75,7 +76,8 @@ type request struct {
 	ctx     context.Context
 	client  *Client
 	account Account
-	failure error // why there is no answer that the library can read
+	failure error     // why there is no answer that the library can read
+	dated   time.Time // what Twilio's clock said with the answer; zero if it did not
 }
 
 var _ client.BaseClient = (*request)(nil)
@@ -114,8 +116,9 @@ func (r *request) send(method, rawURL string, data url.Values, headers map[strin
 	default:
 		form = strings.NewReader(data.Encode())
 	}
-	wrote := false
-	trace := &httptrace.ClientTrace{WroteHeaders: func() { wrote = true }}
+	var connected bool
+	var wrote atomic.Bool // set by the connection's own goroutine
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected = true }, WroteHeaders: func() { wrote.Store(true) }}
 	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(r.ctx, trace), method, at.String(), form)
 	if err != nil {
 		return nil, fmt.Errorf("build the request to Twilio: %w", err)
@@ -128,7 +131,8 @@ func (r *request) send(method, rawURL string, data url.Values, headers map[strin
 	req.Header.Set("Accept", "application/json")
 	response, err := r.client.http.Do(req)
 	switch {
-	case err != nil && wrote:
+	// A request whose time is up may still be written just now, by a connection that it has.
+	case err != nil && (wrote.Load() || connected && r.ctx.Err() != nil):
 		return nil, fmt.Errorf("%w: %w", ErrUnclear, withoutURL(err))
 	case err != nil:
 		return nil, unreachable(err)
@@ -139,6 +143,7 @@ func (r *request) send(method, rawURL string, data url.Values, headers map[strin
 // read reads an answer whole, so that one that is cut short is noticed here.
 func (r *request) read(method string, response *http.Response) (*http.Response, error) {
 	defer response.Body.Close()
+	r.dated, _ = http.ParseTime(response.Header.Get("Date")) // zero without one
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	switch {
 	case response.StatusCode >= 400 && (err == nil || response.StatusCode < 500):

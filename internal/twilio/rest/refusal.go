@@ -44,14 +44,22 @@ type known struct {
 // refusals are those that callers meet.
 var refusals = map[int]known{
 	20003: {problem.CodeTwilioRefused, "", "Twilio does not take the account's auth token. Set the new one.", 0},
+	20404: {problem.CodeNotFound, "", "The account has no such thing at Twilio (any more).", 0},
+	20005: {problem.CodeTwilioRefused, "", "Twilio has suspended or closed the account. See its console.", 0},
 	21211: {problem.CodeInvalid, "to", "This is no number that can be reached.", 0},
 	21217: {problem.CodeInvalid, "to", "This is no number that can be reached.", 0},
+	21214: {problem.CodeInvalid, "to", "This number cannot be reached.", 0},
+	21612: {problem.CodeInvalid, "to", "This number cannot be written to from yours.", 0},
 	21212: {problem.CodeInvalid, "from", "This number cannot be called or written from. It has to be one of the account's.", 0},
 	21216: {problem.CodeForbidden, "to", "The account may not call this number. Allow its country in Twilio's console, under Voice geographic permissions.", 0},
+	21215: {problem.CodeForbidden, "to", "The account may not call this country. Allow it in Twilio's console, under Voice geographic permissions.", 0},
+	21408: {problem.CodeForbidden, "to", "The account may not write to this country. Allow it in Twilio's console, under Messaging geographic permissions.", 0},
+	21210: {problem.CodeInvalid, "from", "This number is not one of the account's.", 0},
 	21606: {problem.CodeInvalid, "from", "Messages cannot be sent from this number: it has no SMS, or none to that country.", 0},
 	21659: {problem.CodeInvalid, "from", "This number is not one of the account's.", 0},
 	21610: {problem.CodeOptedOut, "to", "They have asked for no more messages. They can take it back by writing START.", 0},
 	21614: {problem.CodeInvalid, "to", "This number takes no messages: it is not a mobile number.", 0},
+	21611: {problem.CodeUnavailable, "", "Twilio has as many messages of this number waiting as it takes. It is tried again by itself.", time.Minute},
 	10004: {problem.CodeUnavailable, "", "The account has as many calls at once as it may. It is tried again by itself.", 10 * time.Second},
 	22005: {problem.CodeUnavailable, "", "Twilio has as many calls waiting as it takes. It is tried again by itself.", time.Minute},
 }
