@@ -166,6 +166,9 @@ var design = []layer{
 	}},
 
 	// The ground.
+	{"internal/simulate/restapi", []arrow{
+		{"internal/simulate", "Twilio's webhooks about what was made are played by it"},
+	}},
 	{"internal/simulate", []arrow{
 		{"internal/twilio", "the signature; all else it sees over the wire only, as Twilio does"},
 	}},

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// Call is one inbound call: who calls whom, and what the caller does. Only To must be set.
+// Call is one call: who calls whom, and what the other party does. Only To must be set. It is an inbound one
+// unless it is Placed.
 type Call struct {
 	SID        string // default: a made-up CA…
 	AccountSID string // default: the Twilio's
@@ -38,6 +39,10 @@ type Call struct {
 	// DialStatus is how a <Dial> ends: "completed" (the default), "busy", "no-answer", "failed" or
 	// "canceled".
 	DialStatus string
+
+	// Placed is set for a call that the account places over the REST API: From is its number then, and the
+	// script is what whoever is called does.
+	Placed *Placed
 }
 
 // The values of CallStatus that the simulator sends (Twilio: Call resource, status values).
@@ -47,6 +52,8 @@ const (
 	statusCompleted  = "completed"
 	statusNoAnswer   = "no-answer"
 	statusBusy       = "busy"
+	statusFailed     = "failed"
+	statusCanceled   = "canceled"
 )
 
 // statusOfEvent maps an event that can be subscribed to onto the CallStatus that it is sent with;
@@ -57,6 +64,9 @@ var statusOfEvent = map[string]string{
 	"answered":  statusInProgress,
 	"completed": statusCompleted,
 }
+
+// sipCodes are the SIP answers that calls end with (Twilio: Call resource, SipResponseCode).
+var sipCodes = map[string]string{statusCompleted: "200", statusBusy: "486", statusNoAnswer: "487", statusCanceled: "487", statusFailed: "404"}
 
 // withDefaults fills what may be left out, and refuses what no call can have.
 func (c Call) withDefaults(accountSID string) (Call, error) {
@@ -80,12 +90,15 @@ func (c Call) withDefaults(accountSID string) (Call, error) {
 			return c, fmt.Errorf("simulate: status event %q is none of initiated, ringing, answered, completed", event)
 		}
 	}
-	dialStatuses := []string{statusCompleted, statusBusy, statusNoAnswer, "failed", "canceled"}
+	dialStatuses := []string{statusCompleted, statusBusy, statusNoAnswer, statusFailed, statusCanceled}
 	if c.DialStatus == "" {
 		c.DialStatus = statusCompleted
 	}
 	if !slices.Contains(dialStatuses, c.DialStatus) {
 		return c, fmt.Errorf("simulate: DialStatus %q is none of %q", c.DialStatus, dialStatuses)
+	}
+	if c.Placed != nil && !slices.Contains(dialStatuses, c.Placed.result()) {
+		return c, fmt.Errorf("simulate: the result %q of a call is none of %q", c.Placed.Result, dialStatuses)
 	}
 	return c, nil
 }
@@ -102,7 +115,7 @@ func (c Call) form(status string) url.Values {
 	form := url.Values{}
 	for name, value := range map[string]string{
 		"AccountSid": c.AccountSID, "ApiVersion": "2010-04-01", "CallSid": c.SID,
-		"CallStatus": status, "Direction": "inbound",
+		"CallStatus": status, "Direction": c.direction(),
 		"From": c.From, "FromCity": c.FromCity, "FromState": c.FromState, "FromZip": c.FromZip, "FromCountry": c.FromCountry,
 		"To": c.To, "ToCity": c.ToCity, "ToState": c.ToState, "ToZip": c.ToZip, "ToCountry": c.ToCountry,
 		"Caller": c.From, "CallerCity": c.FromCity, "CallerState": c.FromState, "CallerZip": c.FromZip, "CallerCountry": c.FromCountry,
@@ -116,6 +129,9 @@ func (c Call) form(status string) url.Values {
 		if value != "" {
 			form.Set(name, value)
 		}
+	}
+	if c.Placed != nil && c.Placed.AnsweredBy != "" && status == statusInProgress && !c.Placed.Async {
+		form.Set("AnsweredBy", c.Placed.AnsweredBy)
 	}
 	maps.Copy(form, c.Extra)
 	return form
@@ -132,6 +148,9 @@ func (c Call) statusForm(status string, sequence int, at time.Time, talked *time
 		seconds := wholeSeconds(*talked)
 		form.Set("CallDuration", strconv.Itoa(seconds))
 		form.Set("Duration", strconv.Itoa((seconds+59)/60)) // minutes begun, for billing
+		if c.Placed != nil {
+			form.Set("SipResponseCode", sipCodes[status])
+		}
 	}
 	return form
 }
@@ -141,7 +160,7 @@ func (c Call) statusForm(status string, sequence int, at time.Time, talked *time
 func (c Call) relayActionForm(status string, end SessionEnd) url.Values {
 	form := url.Values{}
 	for name, value := range map[string]string{
-		"AccountSid": c.AccountSID, "CallSid": c.SID, "CallStatus": status, "Direction": "inbound",
+		"AccountSid": c.AccountSID, "CallSid": c.SID, "CallStatus": status, "Direction": c.direction(),
 		"From": c.From, "To": c.To, "SessionId": end.SessionID, "SessionStatus": end.Status,
 		"SessionDuration": strconv.Itoa(wholeSeconds(end.Duration)),
 	} {

@@ -21,7 +21,7 @@ func (l *leg) connect(ctx context.Context, verb Element, base string) (over bool
 	l.out.Sessions = append(l.out.Sessions, end)
 	l.tell(Event{Kind: KindEnd, Text: describeEnd(end), Code: end.ErrorCode, Raw: compactJSON(end)})
 	if end.Status == SessionCompleted {
-		l.hangUp("the caller hung up")
+		l.hangUp(l.call.party() + " hung up")
 		over = true
 	}
 	if verb.Attr["action"] == "" {
@@ -37,7 +37,7 @@ func (l *leg) connect(ctx context.Context, verb Element, base string) (over bool
 // relay holds one ConversationRelay session and returns how it ended.
 func (l *leg) relay(ctx context.Context, e Element) (SessionEnd, error) {
 	setup := Setup{AccountSID: l.call.AccountSID, CallSID: l.call.SID, From: l.call.From, To: l.call.To,
-		ForwardedFrom: l.call.ForwardedFrom, CallerName: l.call.CallerName}.withDefaults()
+		ForwardedFrom: l.call.ForwardedFrom, CallerName: l.call.CallerName, Direction: l.call.direction()}.withDefaults()
 	l.out.SessionIDs = append(l.out.SessionIDs, setup.SessionID)
 	began := time.Now()
 	failed := func(e *Error) (SessionEnd, error) {
@@ -46,7 +46,7 @@ func (l *leg) relay(ctx context.Context, e Element) (SessionEnd, error) {
 			ErrorCode: e.Code, ErrorMessage: e.Detail}, nil
 	}
 
-	to, err := l.twilio.resolve(voicePath)
+	to, err := l.twilio.resolve(l.call.voiceURL(l.twilio))
 	if err != nil {
 		return SessionEnd{}, err
 	}

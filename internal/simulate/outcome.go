@@ -7,7 +7,8 @@ type Outcome struct {
 	CallSID    string   `json:"call_sid"`
 	SessionIDs []string `json:"session_ids,omitempty"` // one for each ConversationRelay session, in order
 
-	// Status is the final CallStatus: "completed", "busy" or "no-answer".
+	// Status is the final CallStatus: "completed", "busy" or "no-answer"; of a call that was placed also
+	// "failed" or "canceled".
 	Status   string `json:"status"`
 	Answered bool   `json:"answered"`
 

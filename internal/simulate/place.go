@@ -58,7 +58,7 @@ func (t *Twilio) Place(ctx context.Context, call Call) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := t.resolve(t.webhookURL(voicePath)); err != nil {
+	if _, err := t.resolve(call.voiceURL(t)); err != nil {
 		return nil, err
 	}
 	jar, err := cookiejar.New(nil)
@@ -80,9 +80,9 @@ func (l *leg) live(ctx context.Context) error {
 			return err
 		}
 	}
-	failure := l.follow(ctx, next{http.MethodPost, l.twilio.webhookURL(voicePath), VoiceForm(l.call)})
-	if ctx.Err() != nil {
-		return ctx.Err()
+	failure, err := l.talk(ctx)
+	if err != nil {
+		return err
 	}
 	if failure != nil {
 		if err := l.pickUp(ctx); err != nil {
@@ -99,6 +99,15 @@ func (l *leg) live(ctx context.Context) error {
 		return err
 	}
 	return failure
+}
+
+// talk is what happens between the first ring and the end, and how it failed.
+func (l *leg) talk(ctx context.Context) (failure, err error) {
+	if l.call.Placed != nil {
+		return l.talkPlaced(ctx)
+	}
+	failure = l.follow(ctx, next{http.MethodPost, l.call.voiceURL(l.twilio), VoiceForm(l.call)})
+	return failure, ctx.Err()
 }
 
 // follow asks for TwiML and acts on it until the call is over.
@@ -130,14 +139,15 @@ func (l *leg) obtain(ctx context.Context, n next) (Element, string, error) {
 	if failure == nil {
 		return document, w.url, nil
 	}
-	if l.twilio.NoFallback || l.fellBack {
+	fallback := l.call.fallbackURL(l.twilio)
+	if fallback == "" || l.fellBack {
 		return Element{}, "", failure
 	}
 	l.fellBack = true
 	form := l.call.form(l.status)
 	form.Set("ErrorCode", strconv.Itoa(failure.Code))
 	form.Set("ErrorUrl", first(failure.URL, n.target))
-	if w, err = l.ask(ctx, next{http.MethodPost, l.twilio.webhookURL(fallbackPath), form}); err != nil {
+	if w, err = l.ask(ctx, next{http.MethodPost, fallback, form}); err != nil {
 		return Element{}, "", err
 	}
 	if document, failure = l.read(w); failure != nil {
@@ -210,22 +220,24 @@ func (l *leg) pickUp(ctx context.Context) error {
 		return nil
 	}
 	l.answered = time.Now()
-	l.status = statusInProgress
+	l.becomes(statusInProgress)
 	return l.report(ctx, "answered")
 }
 
 // hangUp ends the call with the status that it has earned.
 func (l *leg) hangUp(how string) {
-	l.status = statusCompleted
 	if l.answered.IsZero() {
-		l.status = statusNoAnswer
+		l.becomes(statusNoAnswer)
+	} else {
+		l.becomes(statusCompleted)
 	}
 	l.tell(Event{Kind: KindHangup, Text: how})
 }
 
 // report sends the status callback of an event, if the call has subscribed to it.
 func (l *leg) report(ctx context.Context, event string) error {
-	if !slices.Contains(l.call.StatusEvents, event) {
+	target := l.call.statusURL(l.twilio)
+	if target == "" || !slices.Contains(l.call.StatusEvents, event) {
 		return nil
 	}
 	status, now := statusOfEvent[event], time.Now()
@@ -238,7 +250,7 @@ func (l *leg) report(ctx context.Context, event string) error {
 	}
 	form := l.call.statusForm(status, l.events, now, talked)
 	l.events++
-	return l.notify(ctx, next{http.MethodPost, l.twilio.webhookURL(statusPath), form})
+	return l.notify(ctx, next{http.MethodPost, target, form})
 }
 
 // notify sends a request whose answer is of no use, or holds it back for [Delivery.Reorder].
