@@ -19,6 +19,7 @@ type Campaign struct {
 	Name      string    `json:"name"`
 	People    int       `json:"people"`
 	Called    int       `json:"called"` // of the people
+	State     string    `json:"state"`  // of its calling: draft, running, paused, stopped or finished
 	CreatedAt time.Time `json:"created_at"`
 }
 
@@ -30,8 +31,8 @@ func (b *Book) CreateCampaign(ctx context.Context, id org.ID, name string) (c Ca
 	}
 	c.Name = name
 	err = b.pool.QueryRow(ctx, `
-		INSERT INTO campaigns (org_id, name) VALUES ($1::text::uuid, $2) ON CONFLICT (org_id, name) DO NOTHING RETURNING id::text, created_at`,
-		id, name).Scan(&c.ID, &c.CreatedAt)
+		INSERT INTO campaigns (org_id, name) VALUES ($1::text::uuid, $2) ON CONFLICT (org_id, name) DO NOTHING RETURNING id::text, state, created_at`,
+		id, name).Scan(&c.ID, &c.State, &c.CreatedAt)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = b.nameTaken(ctx, id, name)
 	}
@@ -62,7 +63,7 @@ func campaignName(name string) (string, error) {
 
 // campaignSQL reads campaigns c of organisation $1; people are counted by the index of a campaign's phones.
 const campaignSQL = `
-	SELECT c.id::text, c.name, p.people, p.called, c.created_at FROM campaigns c,
+	SELECT c.id::text, c.name, p.people, p.called, c.state, c.created_at FROM campaigns c,
 		LATERAL (SELECT count(*) AS people, count(called_at) AS called FROM campaign_people WHERE campaign_id = c.id) p
 	WHERE c.org_id = $1::text::uuid`
 
@@ -81,7 +82,7 @@ func (b *Book) Campaigns(ctx context.Context, id org.ID) ([]Campaign, error) {
 
 // Campaign returns a campaign, or a not-found problem, also for another organisation's.
 func (b *Book) Campaign(ctx context.Context, id org.ID, campaignID string) (c Campaign, err error) {
-	err = b.pool.QueryRow(ctx, campaignSQL+` AND c.id = $2::text::uuid`, id, campaignID).Scan(&c.ID, &c.Name, &c.People, &c.Called, &c.CreatedAt)
+	err = b.pool.QueryRow(ctx, campaignSQL+` AND c.id = $2::text::uuid`, id, campaignID).Scan(&c.ID, &c.Name, &c.People, &c.Called, &c.State, &c.CreatedAt)
 	if errors.Is(err, pgx.ErrNoRows) || isInvalidText(err) {
 		return c, problem.NotFound("There is no campaign %s.", campaignID)
 	}

@@ -37,12 +37,17 @@ func (b *Book) DeleteCampaign(ctx context.Context, id org.ID, campaignID string)
 	if err := b.hasCampaign(ctx, id, campaignID); err != nil {
 		return err
 	}
-	var busy bool
-	err := b.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM contact_imports WHERE campaign_id = $1::text::uuid AND leased_until > now())`, campaignID).Scan(&busy)
+	var calling, busy bool
+	err := b.pool.QueryRow(ctx, `
+		SELECT (SELECT state IN ('running', 'paused') FROM campaigns WHERE id = $1::text::uuid),
+			EXISTS (SELECT FROM contact_imports WHERE campaign_id = $1::text::uuid AND leased_until > now())`, campaignID).Scan(&calling, &busy)
 	if err != nil {
 		return failed("delete campaign", err)
 	}
-	if busy {
+	switch {
+	case calling:
+		return problem.New(problem.CodeConflict, "This campaign is calling its people. Stop it before you delete it.")
+	case busy:
 		return problem.New(problem.CodeConflict, "People are being imported into this campaign just now. Delete it when that is done.")
 	}
 	// Step by step, so that nobody who calls meanwhile waits; the campaign takes the last ones with it.

@@ -23,6 +23,14 @@ type CampaignResult struct {
 	Notes    string       `json:"notes"`
 	CalledAt *time.Time   `json:"called_at"` // nil: not yet
 	Result   string       `json:"result"`
+	// Variables are what else is known of them, for the campaign's greeting.
+	Variables map[string]string `json:"variables"`
+	// Attempts is how often the campaign has called them by itself, and Outcome what came of it: Twilio's word
+	// for the end of a call, such as completed or no-answer, or why they were not called, such as opted_out.
+	// Waiting are those whom it has still to call.
+	Attempts int    `json:"attempts"`
+	Outcome  string `json:"outcome"`
+	Waiting  bool   `json:"waiting"`
 	// ContactID is the active contact that has the number; nil: none.
 	ContactID *string `json:"contact_id"`
 }
@@ -30,8 +38,11 @@ type CampaignResult struct {
 // MaxResult is the longest result of a call, in characters. The database holds the same.
 const MaxResult = 2000
 
+// toCallSQL is true for campaign_people p who are still to be called.
+const toCallSQL = `(p.call_state = 'waiting' AND (p.called_at IS NULL OR p.call_attempts > 0))`
+
 // campaignResultColumns are those of campaign_people p, for [CampaignResult].
-var campaignResultColumns = `p.id::text, p.phone, p.name, p.notes, p.called_at, p.result, ` + HolderSQL("p.org_id", "p.phone") + `::text`
+var campaignResultColumns = `p.id::text, p.phone, p.name, p.notes, p.called_at, p.result, p.variables, p.call_attempts, p.outcome, ` + toCallSQL + `, ` + HolderSQL("p.org_id", "p.phone") + `::text`
 
 // CampaignQuery asks for a page of a campaign's people, in the order of their numbers.
 type CampaignQuery struct {
@@ -105,6 +116,8 @@ type CampaignChange struct {
 	Result   *string
 	Name     *string
 	Notes    *string
+	// Variables are added to those there are; an empty value takes one away.
+	Variables map[string]string
 }
 
 // checked returns the change tidied up, or says which field is wrong.
@@ -127,6 +140,16 @@ func (c CampaignChange) checked() (CampaignChange, error) {
 		}
 		*f.text = &text
 	}
+	variables, err := checkedVariables(c.Variables)
+	if err != nil {
+		return c, err
+	}
+	for name, value := range c.Variables {
+		if name = strings.ToUpper(strings.TrimSpace(name)); tidy(value) == "" {
+			variables[name] = ""
+		}
+	}
+	c.Variables = variables
 	return c, nil
 }
 
@@ -142,8 +165,9 @@ func (b *Book) ChangeCampaignPerson(ctx context.Context, id org.ID, campaignID, 
 	}
 	err = b.fenced(ctx, "change campaign's person", id, []phone.Number{held.Phone}, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			UPDATE campaign_people p SET changed_at = now(), called_at = greatest(called_at, $2), result = coalesce($3, result), name = coalesce($4, name), notes = coalesce($5, notes)
-			WHERE id = $1::text::uuid RETURNING `+campaignResultColumns, personID, c.CalledAt, c.Result, c.Name, c.Notes)
+			UPDATE campaign_people p SET changed_at = now(), called_at = greatest(called_at, $2), result = coalesce($3, result), name = coalesce($4, name), notes = coalesce($5, notes),
+				variables = (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each(variables || $6) WHERE value <> '""')
+			WHERE id = $1::text::uuid RETURNING `+campaignResultColumns, personID, c.CalledAt, c.Result, c.Name, c.Notes, c.Variables)
 		if err != nil {
 			return err
 		}

@@ -24,11 +24,13 @@ type CampaignPerson struct {
 	// CalledAt is when the campaign called them. Zero: not yet, and so they are not recognised
 	// by this campaign (rule 8).
 	CalledAt time.Time
+	// Variables are what else is known of them, for the campaign's greeting.
+	Variables map[string]string
 }
 
 // AddCampaignPerson records that a campaign has called somebody. A person the campaign already has
-// is brought up to date: blanks replace nothing, a placeholder does not replace a real name, and
-// CalledAt only moves forward. It returns the person as stored.
+// is brought up to date: blanks replace nothing, a placeholder does not replace a real name, variables
+// are added to those there are, and CalledAt only moves forward. It returns the person as stored.
 func (b *Book) AddCampaignPerson(ctx context.Context, o org.Org, p CampaignPerson) (CampaignPerson, error) {
 	for _, f := range []struct{ name, text string }{{"name", p.Name}, {"notes", p.Notes}} {
 		if err := storable(f.name, f.text); err != nil {
@@ -51,6 +53,9 @@ func (b *Book) AddCampaignPerson(ctx context.Context, o org.Org, p CampaignPerso
 		return p, problem.Invalid("notes", "The notes are longer than %d characters.", MaxNotes)
 	}
 	p.Phone = n.String()
+	if p.Variables, err = checkedVariables(p.Variables); err != nil {
+		return p, err
+	}
 	err = b.fenced(ctx, "add campaign person", o.ID, []phone.Number{n}, func(ctx context.Context, tx pgx.Tx) error {
 		if err := refuseOwn(ctx, tx, o.ID, n); err != nil {
 			return err
@@ -68,14 +73,15 @@ func (b *Book) AddCampaignPerson(ctx context.Context, o org.Org, p CampaignPerso
 			calledAt = &p.CalledAt
 		}
 		err = tx.QueryRow(ctx, `
-			INSERT INTO campaign_people (org_id, campaign_id, phone, name, notes, called_at)
-			VALUES ($1::text::uuid, $2::text::uuid, $3, $4, $5, $6)
+			INSERT INTO campaign_people (org_id, campaign_id, phone, name, notes, called_at, variables)
+			VALUES ($1::text::uuid, $2::text::uuid, $3, $4, $5, $6, $7)
 			ON CONFLICT (campaign_id, phone) DO UPDATE SET
 				name = CASE WHEN ringside_real_name(excluded.name) OR campaign_people.name = '' THEN excluded.name ELSE campaign_people.name END,
 				notes = coalesce(nullif(excluded.notes, ''), campaign_people.notes),
+				variables = campaign_people.variables || excluded.variables,
 				changed_at = now(),
 				called_at = greatest(campaign_people.called_at, excluded.called_at)
-			RETURNING id::text, name, notes, called_at`, o.ID, campaignID, n, p.Name, p.Notes, calledAt).Scan(&p.ID, &p.Name, &p.Notes, &calledAt)
+			RETURNING id::text, name, notes, called_at, variables`, o.ID, campaignID, n, p.Name, p.Notes, calledAt, p.Variables).Scan(&p.ID, &p.Name, &p.Notes, &calledAt, &p.Variables)
 		if calledAt != nil {
 			p.CalledAt = *calledAt
 		}

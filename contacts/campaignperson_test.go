@@ -24,7 +24,7 @@ func TestAddCampaignPerson(t *testing.T) {
 		return got
 	}
 	first := add(contacts.CampaignPerson{Campaign: " Spring  sale ", Phone: "(202) 555-0133", Name: " Jamie  Lee", Notes: "Asked for\na quote", CalledAt: when(10)})
-	want := contacts.CampaignPerson{ID: first.ID, Campaign: "Spring sale", Phone: "+12025550133", Name: "Jamie Lee", Notes: "Asked for\na quote", CalledAt: when(10)}
+	want := contacts.CampaignPerson{ID: first.ID, Campaign: "Spring sale", Phone: "+12025550133", Name: "Jamie Lee", Notes: "Asked for\na quote", CalledAt: when(10), Variables: map[string]string{}}
 	for _, tt := range []struct {
 		what   string
 		given  contacts.CampaignPerson
@@ -34,6 +34,10 @@ func TestAddCampaignPerson(t *testing.T) {
 		{"blanks and an earlier call", contacts.CampaignPerson{CalledAt: when(5)}, func() {}},
 		{"a placeholder", contacts.CampaignPerson{Name: "Unknown", CalledAt: when(10)}, func() {}},
 		{"not called again", contacts.CampaignPerson{Notes: "Wants a call back"}, func() { want.Notes = "Wants a call back" }},
+		{"variables", contacts.CampaignPerson{Variables: map[string]string{" order": " 4711 ", "PLAN": "Gold", "EMPTY": " "}}, func() {
+			want.Variables = map[string]string{"ORDER": "4711", "PLAN": "Gold"}
+		}},
+		{"another variable", contacts.CampaignPerson{Variables: map[string]string{"PLAN": "Silver"}}, func() { want.Variables["PLAN"] = "Silver" }},
 		{"a later call", contacts.CampaignPerson{Name: "Jamie Leigh", CalledAt: when(20)}, func() { want.Name, want.CalledAt = "Jamie Leigh", when(20) }},
 	} {
 		tt.given.Campaign, tt.given.Phone = "Spring sale", "+12025550133"

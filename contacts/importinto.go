@@ -37,8 +37,8 @@ var intoCampaign = newImportInto(importInto{
 },
 	`SELECT true AS it FROM campaign_people p WHERE p.org_id = $1::text::uuid AND p.campaign_id = (SELECT campaign_id FROM contact_imports WHERE id = $2::text::uuid) AND p.phone = s.phone LIMIT 1`,
 	`SELECT true AS it WHERE false`, // nobody is taken out of a campaign
-	`INSERT INTO campaign_people (org_id, campaign_id, import_id, name, phone, notes)
-	SELECT $1::text::uuid, (SELECT campaign_id FROM contact_imports WHERE id = $2::text::uuid), $2::text::uuid, name, phone, coalesce(notes, '')
+	`INSERT INTO campaign_people (org_id, campaign_id, import_id, name, phone, notes, variables)
+	SELECT $1::text::uuid, (SELECT campaign_id FROM contact_imports WHERE id = $2::text::uuid), $2::text::uuid, name, phone, coalesce(notes, ''), coalesce(variables, '{}')
 	FROM fresh WHERE $5::int IS NULL OR nth <= $5
 	ON CONFLICT (campaign_id, phone) DO NOTHING RETURNING id`)
 

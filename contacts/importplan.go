@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -41,13 +42,7 @@ func (b *Book) planImport(ctx context.Context, o org.Org, f ImportFile, finish f
 	p := &planner{org: o, sheet: s, own: map[phone.Number]bool{}, seen: map[uint64]struct{}{}, progress: newProgress(f.Progress, true, 0)}
 	p.report = ImportReport{State: ImportPlanned, CampaignID: f.Campaign, FileName: cut(tidy(f.Name), 300), Problems: []ImportProblem{}, Encoding: string(s.Encoding()),
 		Delimiter: string(s.Delimiter()), UnknownColumns: append([]string{}, s.Unknown()...)}
-	for _, c := range s.Columns() {
-		if f.Campaign != "" && (c.Field == sheet.FieldEmail || c.Field == sheet.FieldTags) { // which its people do not have
-			p.report.UnknownColumns = append(p.report.UnknownColumns, c.Name)
-			c.Field = sheet.FieldNone
-		}
-		p.report.Columns = append(p.report.Columns, ImportColumn{c.Name, c.Field})
-	}
+	p.readColumns(f)
 	if err := p.readOwn(ctx, b); err != nil {
 		return ImportReport{}, fmt.Errorf("plan import: %w", err)
 	}
@@ -68,6 +63,49 @@ func (b *Book) planImport(ctx context.Context, o org.Org, f ImportFile, finish f
 	return p.report, nil
 }
 
+// readColumns tells what the columns are. What a campaign's people have no field for are variables of
+// theirs, but for those that somebody has left out.
+func (p *planner) readColumns(f ImportFile) {
+	taken := map[string]bool{}
+	for i, c := range p.sheet.Columns() {
+		column := ImportColumn{Name: c.Name, Field: c.Field}
+		if f.Campaign != "" {
+			if c.Field == sheet.FieldEmail || c.Field == sheet.FieldTags {
+				column.Field = sheet.FieldNone
+			}
+			_, leftOut := f.Options.Columns[c.Name]
+			name := VariableName(c.Name)
+			if leftOut = leftOut && c.Field == sheet.FieldNone; column.Field == sheet.FieldNone && !leftOut && name != "" && !taken[name] && len(p.variables) < MaxVariables {
+				column.Variable, taken[name] = name, true
+				p.variables = append(p.variables, i)
+				p.report.UnknownColumns = slices.DeleteFunc(p.report.UnknownColumns, func(unknown string) bool { return unknown == c.Name })
+			} else if column.Field == sheet.FieldNone && c.Field != sheet.FieldNone {
+				p.report.UnknownColumns = append(p.report.UnknownColumns, c.Name)
+			}
+		}
+		p.report.Columns = append(p.report.Columns, column)
+	}
+}
+
+// variablesOf returns a row's variables, nil if it has none. What is too long is cut: it is said, not kept.
+func (p *planner) variablesOf(row *sheet.Row) map[string]string {
+	var found map[string]string
+	for _, i := range p.variables {
+		if i >= len(row.Cells) {
+			break
+		}
+		value := cut(tidy(storableText(sheet.Plain(row.Cells[i]))), MaxVariableValue)
+		if value == "" {
+			continue
+		}
+		if found == nil {
+			found = map[string]string{}
+		}
+		found[p.report.Columns[i].Variable] = value
+	}
+	return found
+}
+
 // planner turns the rows of a file into rows of the plan.
 type planner struct {
 	org      org.Org
@@ -77,6 +115,8 @@ type planner struct {
 	report   ImportReport
 	repairs  sheet.Tally
 	progress *progress
+	// variables are the columns that are a campaign person's variables.
+	variables []int
 }
 
 // stagedAtOnce is how many rows are read before they are sent. A connection is taken only for the
@@ -127,7 +167,7 @@ func (b *Book) sendStaged(ctx context.Context, batch [][]any) chan error {
 }
 
 // stagedColumns are the columns of a planned row, in the order of planner.next.
-var stagedColumns = []string{"import_id", "line", "verdict", "name", "phone", "email", "tags", "notes", "cells", "problem"}
+var stagedColumns = []string{"import_id", "line", "verdict", "name", "phone", "email", "tags", "notes", "cells", "problem", "variables"}
 
 func (p *planner) readOwn(ctx context.Context, b *Book) error {
 	rows, err := b.pool.Query(ctx, `SELECT phone FROM phone_numbers WHERE org_id = $1::text::uuid`, p.org.ID)
@@ -158,12 +198,12 @@ func (p *planner) next() ([]any, error) {
 		if len(p.report.Problems) < maxProblems {
 			p.report.Problems = append(p.report.Problems, *wrong)
 		}
-		staged = []any{p.report.ID, row.Line, "invalid", nil, nil, nil, nil, nil, storableCells(row.Cells), wrong}
+		staged = []any{p.report.ID, row.Line, "invalid", nil, nil, nil, nil, nil, storableCells(row.Cells), wrong, nil}
 	case p.repeated(c.Phone):
 		p.report.Repeated++
-		staged = []any{p.report.ID, row.Line, "repeated", c.Name, string(c.Phone), nil, nil, nil, nil, nil}
+		staged = []any{p.report.ID, row.Line, "repeated", c.Name, string(c.Phone), nil, nil, nil, nil, nil, nil}
 	default:
-		staged = []any{p.report.ID, row.Line, "new", c.Name, string(c.Phone), optional(c.Email), c.Tags, optional(c.Notes), nil, nil}
+		staged = []any{p.report.ID, row.Line, "new", c.Name, string(c.Phone), optional(c.Email), c.Tags, optional(c.Notes), nil, nil, p.variablesOf(row)}
 	}
 	p.progress.at(p.report.Rows, 0, p.report.Invalid+p.report.Repeated)
 	return staged, nil

@@ -78,6 +78,8 @@ type ImportRow struct {
 type ImportColumn struct {
 	Name  string      `json:"name"`
 	Field sheet.Field `json:"field"`
+	// Variable is the variable that it is, of a campaign's people.
+	Variable string `json:"variable,omitempty"`
 }
 
 // Bounds of a report.

@@ -22,6 +22,10 @@ type Call struct {
 	At     time.Time // when the call began: history ends before it
 	// Context is why the organisation has placed the call, for the agent.
 	Context string
+	// Greeting is a campaign's own, said in the place of the agent's; "" is the agent's. Variables are
+	// what the campaign knows of this person, for it.
+	Greeting  string
+	Variables map[string]string
 }
 
 // Decision is what was decided about a call's caller, once: a repeated or fallback webhook gets the

@@ -1,11 +1,17 @@
 package recognize
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
+
+	"ringside/contacts"
 )
 
-// Greeting is a greeting that has been read: text with places for the caller's name.
+// Greeting is a greeting that has been read: text with places for the caller's name, and in a
+// campaign's for what else is known of its people.
 //
 // A place is {{NAME}} or {{FIRST_NAME}} (also <<NAME>>, <<FIRST_NAME>>; case and inner spaces do
 // not matter), with an optional word for callers without a name: {{NAME|there}}. Without such a
@@ -29,8 +35,30 @@ const (
 // maxSpokenName bounds what is said of a name, in characters.
 const maxSpokenName = 100
 
-// ParseGreeting reads a greeting. An unknown token or an unclosed one is an error that names it.
+// ParseGreeting reads a voice agent's greeting. An unknown token or an unclosed one is an error that
+// names it.
 func ParseGreeting(text string) (Greeting, error) {
+	return parseGreeting(text, func(token string) error {
+		if token == tokenName || token == tokenFirstName {
+			return nil
+		}
+		return errors.New("means nothing; use {{NAME}}, {{FIRST_NAME}} or {{NAME|there}}")
+	})
+}
+
+// ParseCampaignGreeting reads the greeting of a campaign, in which the variables of its people are
+// tokens as well: {{ORDER}} is what somebody's variable ORDER says, and somebody without one hears the
+// sentence as callers without a name do.
+func ParseCampaignGreeting(text string) (Greeting, error) {
+	return parseGreeting(text, func(token string) error {
+		if contacts.IsVariable(token) {
+			return nil
+		}
+		return errors.New("cannot be a variable: its name has letters, digits and underlines, and begins with a letter")
+	})
+}
+
+func parseGreeting(text string, allowed func(token string) error) (Greeting, error) {
 	var g Greeting
 	for text != "" {
 		open, closing := firstOpening(text)
@@ -43,9 +71,12 @@ func ParseGreeting(text string) (Greeting, error) {
 		}
 		token, word, _ := strings.Cut(text[open+2:open+end], "|")
 		p := part{token: strings.ToUpper(strings.TrimSpace(token)), text: strings.TrimSpace(word)}
-		nested, _ := firstOpening(p.text)
-		if p.token != tokenName && p.token != tokenFirstName || nested >= 0 {
-			return Greeting{}, fmt.Errorf("the greeting has a token %q that means nothing; use {{NAME}}, {{FIRST_NAME}} or {{NAME|there}}", text[open:open+end+2])
+		err := allowed(p.token)
+		if nested, _ := firstOpening(p.text); nested >= 0 {
+			err = errors.New("has another one in it")
+		}
+		if err != nil {
+			return Greeting{}, fmt.Errorf("the greeting has a token %q that %w", text[open:open+end+2], err)
 		}
 		g.parts = append(g.parts, part{text: text[:open]}, p)
 		text = text[open+end+2:]
@@ -64,38 +95,50 @@ func firstOpening(text string) (at int, closing string) {
 }
 
 // Named reports whether the greeting has a place for a name.
-func (g Greeting) Named() bool { return len(g.parts) > 1 }
+func (g Greeting) Named() bool {
+	return slices.ContainsFunc(g.parts, func(p part) bool { return p.token == tokenName || p.token == tokenFirstName })
+}
+
+// Variables returns the variables that the greeting has places for, each once.
+func (g Greeting) Variables() (names []string) {
+	for _, p := range g.parts {
+		if p.token != "" && p.token != tokenName && p.token != tokenFirstName && !slices.Contains(names, p.token) {
+			names = append(names, p.token)
+		}
+	}
+	return names
+}
 
 // Render says the greeting to somebody with the given name, or to somebody without one (""). The
 // name is inserted as text: tokens inside it are not expanded.
-func (g Greeting) Render(name string) string {
-	if name == "" {
-		return strings.TrimSpace(g.withoutName())
-	}
-	var said strings.Builder
-	for _, p := range g.parts {
-		switch p.token {
-		case tokenName:
-			said.WriteString(name)
-		case tokenFirstName:
-			said.WriteString(FirstName(name))
-		default:
-			said.WriteString(p.text)
-		}
-	}
-	return strings.TrimSpace(said.String())
-}
+func (g Greeting) Render(name string) string { return g.RenderWith(name, nil) }
 
-// withoutName says the greeting with each place replaced by its word, or gone.
-func (g Greeting) withoutName() string {
+// RenderWith says a campaign's greeting to somebody with these variables.
+func (g Greeting) RenderWith(name string, variables map[string]string) string {
 	pieces := []string{""} // what stands between the places that vanish
 	for _, p := range g.parts {
-		if p.token != "" && p.text == "" {
+		said := p.text
+		switch value := ""; p.token {
+		case "":
+		case tokenName, tokenFirstName:
+			if value = name; p.token == tokenFirstName {
+				value = FirstName(name)
+			}
+			said = cmp.Or(value, said)
+		default:
+			said = cmp.Or(clean(variables[p.token], maxSpokenName), said)
+		}
+		if said == "" && p.token != "" {
 			pieces = append(pieces, "")
 			continue
 		}
-		pieces[len(pieces)-1] += p.text
+		pieces[len(pieces)-1] += said
 	}
+	return strings.TrimSpace(join(pieces))
+}
+
+// join mends a sentence together at the places that vanish.
+func join(pieces []string) string {
 	said := pieces[0]
 	for i, piece := range pieces[1:] {
 		if i < len(pieces)-2 && strings.TrimSpace(piece) == "" { // places side by side vanish as one

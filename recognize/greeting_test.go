@@ -2,6 +2,7 @@ package recognize_test
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -220,4 +221,37 @@ func FuzzRule09_Greeting(f *testing.F) {
 			t.Fatalf("%q to nobody is %q, which begins with a small letter", greeting, unnamed)
 		}
 	})
+}
+
+func TestCampaignGreetings(t *testing.T) {
+	t.Parallel()
+	known := map[string]string{"ORDER": "4711", "BAD": "{{NAME}} \x00"}
+	for _, tt := range []struct{ text, name, want string }{
+		{"Hello {{NAME}}, your order {{order}} is ready.", "Alex Chen", "Hello Alex Chen, your order 4711 is ready."},
+		{"Hello {{NAME}}, your order {{ORDER}} is ready.", "", "Hello, your order 4711 is ready."},
+		{"Hello {{FIRST_NAME}}, it is about {{PLAN|your plan}}.", "Alex Chen", "Hello Alex, it is about your plan."},
+		{"Hello {{NAME}}, {{PLAN}}!", "Alex Chen", "Hello Alex Chen!"},
+		{"Hello, {{PLAN}} {{NAME}}.", "", "Hello."},
+		{"It says {{BAD}}.", "Alex Chen", "It says {{NAME}}."},
+	} {
+		g, err := recognize.ParseCampaignGreeting(tt.text)
+		if err != nil {
+			t.Errorf("%q: %v", tt.text, err)
+			continue
+		}
+		if got := g.RenderWith(tt.name, known); got != tt.want {
+			t.Errorf("%q says %q, want %q", tt.text, got, tt.want)
+		}
+	}
+	for _, text := range []string{"Hello {{ORDER NO}}", "Hello {{1}}", "Hello {{}}", "Hello {{ORDER", "Hello {{ORDER|{{NAME}}}}"} {
+		if _, err := recognize.ParseCampaignGreeting(text); err == nil {
+			t.Errorf("%q can be read", text)
+		}
+	}
+	if g, err := recognize.ParseCampaignGreeting("{{A}} {{NAME}} {{B}} {{a}}"); err != nil || !slices.Equal(g.Variables(), []string{"A", "B"}) || !g.Named() {
+		t.Errorf("the variables are %q, %v", g.Variables(), err)
+	}
+	if g, err := recognize.ParseCampaignGreeting("{{A}}"); err != nil || g.Named() {
+		t.Errorf("a greeting without a name has one, or %v", err)
+	}
 }

@@ -143,16 +143,19 @@ func nameOf(record *Record) (string, Rule) {
 // greet renders the greeting. A stored greeting was checked when it was saved; one that cannot be
 // read any more is said without its brackets rather than not at all.
 func (d *Decision) greet(call Call, name string) {
-	text := call.Agent.Greeting
-	if name == "" && call.Agent.UnknownGreeting != "" {
+	text, parse := call.Agent.Greeting, ParseGreeting
+	switch {
+	case call.Greeting != "":
+		text, parse = call.Greeting, ParseCampaignGreeting
+	case name == "" && call.Agent.UnknownGreeting != "":
 		text = call.Agent.UnknownGreeting
 	}
-	g, err := ParseGreeting(text)
+	g, err := parse(text)
 	if err != nil {
 		bare := strings.NewReplacer("{{", "", "}}", "", "<<", "", ">>", "").Replace(text)
 		g = Greeting{parts: []part{{text: bare}}}
 	}
-	d.Greeting = g.Render(clean(name, maxSpokenName))
+	d.Greeting = g.RenderWith(clean(name, maxSpokenName), call.Variables)
 	d.Caller.GreetedByName = name != "" && g.Named()
 	if name != "" && !g.Named() {
 		d.Trace.Rule = RuleNoPlaceForName

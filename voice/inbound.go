@@ -38,7 +38,8 @@ func (s *Service) inbound(r *http.Request, req *webhook.Request) webhook.Reply {
 		Attestation: req.Form.Text("StirVerstat"), At: req.Arrived}
 	if ends.direction == outboundCall {
 		trusted := true // whoever is called has the number that was dialled
-		call.Judged, call.Context = &trusted, s.placed(r, route.Org.ID, sid).Context
+		item := s.placed(r, route.Org.ID, sid)
+		call.Judged, call.Context, call.Greeting, call.Variables = &trusted, item.Context, item.Greeting, item.Variables
 	}
 	call.Own = call.Party.Class == phone.ClassNumber && s.Lines.Owns(route.Org.ID, call.Party.Number)
 	d := s.Recognizer.Decide(r.Context(), call)

@@ -29,14 +29,19 @@ func (s *Service) status(r *http.Request, req *webhook.Request) webhook.Reply {
 	if e == nil {
 		return reject
 	}
-	e.Name = "status:" + e.Status
-	s.placed(r, e.OrgID, e.SID)
+	if e.Name = "status:" + e.Status; e.Status == "" && req.Form.Get("AnsweredBy") != "" {
+		e.Name = "answered_by" // Twilio: AsyncAmd, whose callback names nothing but the call
+	}
+	placed := s.placed(r, e.OrgID, e.SID)
+	if e.From == "" && placed.ID != "" {
+		e.From, e.To, e.Direction, e.Party = string(placed.From), string(placed.To), outboundCall, placed.To
+	}
 	e.At = timestamp(req)
 	if ledger.Final(e.Status) {
 		ended(e, seconds(req.Form.Get("CallDuration")))
 		e.Announce = agent.CallCompleted(e)
 	}
-	e.Detail = webhook.Details(req.Form, "SipResponseCode", "AnsweredBy", "ErrorCode", "ErrorMessage", "CallerName", "ForwardedFrom", "RecordingUrl")
+	e.Detail = webhook.Details(req.Form, "SipResponseCode", "AnsweredBy", "MachineDetectionDuration", "ErrorCode", "ErrorMessage", "CallerName", "ForwardedFrom", "RecordingUrl")
 	return s.durable(r.Context(), e)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"ringside/internal/campaign"
 	"ringside/internal/ledger"
 	"ringside/internal/org"
 	"ringside/internal/outgoing"
@@ -18,14 +19,21 @@ const (
 	answerPatience = 5 * time.Second
 )
 
-// dispatch sends what is to be sent from now on, until [sidecar.quiesce], and returns where that is asked for.
+// dispatch sends what is to be sent, and calls the people of campaigns, from now on, until [sidecar.quiesce], and returns where that is asked for.
 func (s *sidecar) dispatch(store *outgoing.Store, orgs *org.Store, reader *ledger.Reader, publicURL twilio.PublicURL) (*outgoing.Desk, error) {
 	api, err := rest.NewClient(s.config.TwilioAPIURL)
 	if err != nil {
 		return nil, err
 	}
-	d := &outgoing.Dispatcher{Store: store, Sender: &outgoing.Twilio{API: api, Lines: s.lines, PublicURL: publicURL}, Pace: s.config.CallPace, Workers: dispatchers,
-		Settled: outgoing.Record(s.recorder, s.log), Log: s.log}
+	calls := &campaign.Caller{Store: campaign.NewStore(s.db.Pool), Book: s.book, Orgs: orgs, Owns: s.lines.Owns, Log: s.log}
+	record := outgoing.Record(s.recorder, s.log)
+	sender := &outgoing.Twilio{API: api, Lines: s.lines, PublicURL: publicURL}
+	d := &outgoing.Dispatcher{Store: store, Sender: sender, Pace: s.config.CallPace, Workers: dispatchers, Log: s.log, Settled: func(ctx context.Context, i *outgoing.Item) {
+		calls.Settled(ctx, i)
+		record(ctx, i)
+	}}
+	desk := &outgoing.Desk{Store: store, Lines: s.lines, Numbers: orgs, Book: s.book, OptOuts: reader, Wake: d.Wake, Patience: answerPatience}
+	calls.Lines, calls.Placed, calls.End = desk, d.Wake, sender.End
 	ctx, stop := context.WithCancel(s.running)
 	done := make(chan struct{})
 	s.background.Go(func() {
@@ -33,6 +41,7 @@ func (s *sidecar) dispatch(store *outgoing.Store, orgs *org.Store, reader *ledge
 		defer api.Close()
 		d.Run(ctx)
 	})
+	s.background.Go(func() { calls.Run(ctx) })
 	s.stopSending = func(patience context.Context) {
 		stop()
 		select {
@@ -40,5 +49,5 @@ func (s *sidecar) dispatch(store *outgoing.Store, orgs *org.Store, reader *ledge
 		case <-patience.Done(): // whoever sends next looks for what was being sent
 		}
 	}
-	return &outgoing.Desk{Store: store, Lines: s.lines, Numbers: orgs, Book: s.book, OptOuts: reader, Wake: d.Wake, Patience: answerPatience}, nil
+	return desk, nil
 }

@@ -128,6 +128,9 @@ func repairText(cell string, tally *Tally) string {
 	return cell
 }
 
+// Plain returns the text of a cell of [Row.Cells], without what a spreadsheet put around it.
+func Plain(cell string) string { return repairText(cell, &Tally{}) }
+
 // cutFormula returns the text of a formula that is nothing but a text: ="…".
 func cutFormula(cell string) (string, bool) {
 	inner, begins := strings.CutPrefix(cell, `="`)

@@ -106,6 +106,8 @@ type newCampaignPerson struct {
 	Phone    string     `json:"phone" doc:"As people write it."`
 	Notes    string     `json:"notes,omitempty"`
 	CalledAt *time.Time `json:"called_at,omitempty" nullable:"true" doc:"When the campaign called them; left out: not yet."`
+	// Variables are for the campaign's greeting.
+	Variables map[string]string `json:"variables,omitempty" doc:"What else is known of them: {{ORDER}} in the campaign's greeting says the variable ORDER. Names are letters, digits and underlines; a value has up to 200 characters."`
 }
 
 func (a *API) addCampaignPerson(r *http.Request, key org.Key, in newCampaignPerson) (contacts.CampaignResult, error) {
@@ -117,7 +119,7 @@ func (a *API) addCampaignPerson(r *http.Request, key org.Key, in newCampaignPers
 	if err != nil {
 		return contacts.CampaignResult{}, err
 	}
-	p := contacts.CampaignPerson{Campaign: c.Name, Name: in.Name, Phone: in.Phone, Notes: in.Notes}
+	p := contacts.CampaignPerson{Campaign: c.Name, Name: in.Name, Phone: in.Phone, Notes: in.Notes, Variables: in.Variables}
 	if in.CalledAt != nil {
 		p.CalledAt = *in.CalledAt
 	}
@@ -133,6 +135,8 @@ type campaignPersonChange struct {
 	Result   *string    `json:"result,omitempty" nullable:"true" doc:"What came of the call, in your words."`
 	Name     *string    `json:"name,omitempty" nullable:"true"`
 	Notes    *string    `json:"notes,omitempty" nullable:"true"`
+	// Variables are added to those there are.
+	Variables map[string]string `json:"variables,omitempty" doc:"Added to those there are; an empty value takes one away."`
 }
 
 func (a *API) changeCampaignPerson(r *http.Request, key org.Key, in campaignPersonChange) (contacts.CampaignResult, error) {

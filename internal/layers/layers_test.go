@@ -83,6 +83,14 @@ var design = []layer{
 		{"internal/metrics", "every answer is counted"},
 		{"internal/phone", "only a number leads anywhere"},
 	}},
+	{"internal/campaign", []arrow{
+		{"internal/outgoing", "calls are placed by it"},
+		{"contacts", "whom a campaign calls, and what came of it"},
+		{"recognize", "a campaign's greeting"},
+		{"internal/org", "from whose number, and who talks"},
+		{"internal/phone", "where somebody is, by their number"},
+		{"internal/problem", "what cannot be is refused in words"},
+	}},
 	{"internal/outgoing", []arrow{
 		{"internal/ledger", "what was sent is an event"},
 		{"contacts", "nothing is sent to whoever is blocked"},
@@ -221,7 +229,7 @@ var libraries = map[string][]string{
 	"github.com/prometheus":           {"internal/metrics"},
 	"github.com/redis/go-redis":       {"cache"},
 	// The packages that own SQL, and the program, which hands them the pool.
-	"github.com/jackc/pgx/v5":               {"contacts", "internal/audit", "internal/idempotency", "internal/ledger", "internal/member", "internal/org", "internal/outbox", "internal/outgoing", "internal/postgres", "internal/postgres/pgtest", "recognize", "cmd/ringside"},
+	"github.com/jackc/pgx/v5":               {"contacts", "internal/campaign", "internal/audit", "internal/idempotency", "internal/ledger", "internal/member", "internal/org", "internal/outbox", "internal/outgoing", "internal/postgres", "internal/postgres/pgtest", "recognize", "cmd/ringside"},
 	"github.com/santhosh-tekuri/jsonschema": {"internal/agent/schematest"},
 	// Only tests compare with these and look for leaks.
 	"github.com/getkin/kin-openapi": nil,

@@ -55,20 +55,29 @@ type MessageRequest struct {
 
 // Call places a call as soon as its number's turn comes, and returns what Twilio has said so far.
 func (d *Desk) Call(ctx context.Context, o org.Org, r CallRequest) (*Item, error) {
-	i := Item{OrgID: o.ID, Kind: KindCall, AgentID: r.AgentID, Context: strings.TrimSpace(r.Context), Key: r.Key}
-	if utf8.RuneCountInString(i.Context) > MaxContext || !storable(i.Context) {
-		return nil, problem.Invalid("context", "What the agent is told has at most %d characters.", MaxContext)
-	}
-	var err error
-	if i.To, err = d.callee(ctx, o, r.To); err != nil {
-		return nil, err
-	}
-	line, err := d.line(ctx, o, r.From, r.AgentID)
+	i, err := d.Prepare(ctx, o, r)
 	if err != nil {
 		return nil, err
 	}
-	i.From, i.AgentID = line.Phone, line.AgentID
 	return d.send(ctx, i)
+}
+
+// Prepare returns the call that is asked for, which is not kept yet, or says what is wrong with it.
+func (d *Desk) Prepare(ctx context.Context, o org.Org, r CallRequest) (Item, error) {
+	i := Item{OrgID: o.ID, Kind: KindCall, AgentID: r.AgentID, Context: strings.TrimSpace(r.Context), Key: r.Key}
+	if utf8.RuneCountInString(i.Context) > MaxContext || !storable(i.Context) {
+		return i, problem.Invalid("context", "What the agent is told has at most %d characters.", MaxContext)
+	}
+	if err := checkKey(i.Key); err != nil {
+		return i, err
+	}
+	var err error
+	if i.To, err = d.callee(ctx, o, r.To); err != nil {
+		return i, err
+	}
+	line, err := d.Line(ctx, o, r.From, r.AgentID)
+	i.From, i.AgentID = line.Phone, line.AgentID
+	return i, err
 }
 
 // Message sends a message, and returns what Twilio has said so far.
@@ -95,7 +104,7 @@ func (d *Desk) Message(ctx context.Context, o org.Org, r MessageRequest) (*Item,
 		p.Field = "to"
 		return nil, p
 	}
-	line, err := d.line(ctx, o, r.From, "")
+	line, err := d.Line(ctx, o, r.From, "")
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +138,9 @@ func (d *Desk) callee(ctx context.Context, o org.Org, to string) (phone.Number, 
 	return n, nil
 }
 
-// line finds the number of the organisation that something goes out from.
-func (d *Desk) line(ctx context.Context, o org.Org, from, agentID string) (org.Connected, error) {
+// Line finds the number of the organisation that something goes out from: from, or one that leads to the voice
+// agent; without both, the first. What cannot be is a problem with the field.
+func (d *Desk) Line(ctx context.Context, o org.Org, from, agentID string) (org.Connected, error) {
 	numbers, err := d.Numbers.Numbers(ctx, o.ID)
 	if err != nil {
 		return org.Connected{}, err
@@ -164,15 +174,27 @@ func (d *Desk) line(ctx context.Context, o org.Org, from, agentID string) (org.C
 // askEvery is how often it is looked whether Twilio has answered.
 const askEvery = 30 * time.Millisecond
 
-// send keeps an item, and waits a moment for what Twilio says of it: an error if it is refused.
+// send keeps an item, and waits for Twilio.
 func (d *Desk) send(ctx context.Context, i Item) (*Item, error) {
-	if len(i.Key) > maxKey || !storable(i.Key) {
-		return nil, problem.Invalid("key", "A key has at most %d bytes.", maxKey)
+	if err := checkKey(i.Key); err != nil {
+		return nil, err
 	}
 	kept, _, err := d.Store.Add(ctx, i)
 	if err != nil {
 		return nil, err
 	}
+	return d.Await(ctx, kept)
+}
+
+func checkKey(key string) error {
+	if len(key) > maxKey || !storable(key) {
+		return problem.Invalid("key", "A key has at most %d bytes.", maxKey)
+	}
+	return nil
+}
+
+// Await waits a moment for what Twilio says of an item that is kept: an error if it is refused.
+func (d *Desk) Await(ctx context.Context, kept *Item) (*Item, error) {
 	d.Wake()
 	within, cancel := context.WithTimeout(ctx, d.Patience)
 	defer cancel()
@@ -182,7 +204,7 @@ func (d *Desk) send(ctx context.Context, i Item) (*Item, error) {
 		case <-within.Done():
 			return kept, nil
 		}
-		now, err := d.Store.Get(ctx, i.OrgID, kept.ID)
+		now, err := d.Store.Get(ctx, kept.OrgID, kept.ID)
 		if err != nil {
 			return kept, nil // it is kept, and will be sent
 		}

@@ -38,24 +38,33 @@ const (
 
 // Item is a call or message to be sent.
 type Item struct {
-	ID       string       `json:"id"`
-	OrgID    org.ID       `json:"-"`
-	Kind     Kind         `json:"kind"`
-	From     phone.Number `json:"from"`
-	To       phone.Number `json:"to"`
-	AgentID  string       `json:"agent_id,omitempty"` // who talks in a call
-	Text     string       `json:"text,omitempty"`     // what a message says
-	Context  string       `json:"context,omitempty"`  // why a call is placed, for the agent
-	InReply  string       `json:"in_reply_to,omitempty"`
-	Key      string       `json:"-"` // the same of one organisation and kind is the same; "" is never
-	State    State        `json:"state"`
-	SID      string       `json:"sid,omitempty"` // Twilio's, once it is sent
-	Code     problem.Code `json:"code,omitempty"`
-	Problem  string       `json:"problem,omitempty"` // why it failed, or was not sent yet
-	Attempts int          `json:"attempts"`
-	DueAt    time.Time    `json:"due_at"`
-	AskedAt  *time.Time   `json:"-"` // when Twilio was last asked to send it
-	Created  time.Time    `json:"created_at"`
+	ID      string       `json:"id"`
+	OrgID   org.ID       `json:"-"`
+	Kind    Kind         `json:"kind"`
+	From    phone.Number `json:"from"`
+	To      phone.Number `json:"to"`
+	AgentID string       `json:"agent_id,omitempty"` // who talks in a call
+	Text    string       `json:"text,omitempty"`     // what a message says
+	Context string       `json:"context,omitempty"`  // why a call is placed, for the agent
+	InReply string       `json:"in_reply_to,omitempty"`
+	// Of a campaign's call: whose it is, what the person hears first (""; what the agent says), what that may
+	// say of them, and whether Twilio is to tell if a machine answers.
+	CampaignID     string            `json:"campaign_id,omitempty"`
+	PersonID       string            `json:"-"`
+	Greeting       string            `json:"-"`
+	Variables      map[string]string `json:"-"`
+	DetectMachines bool              `json:"-"`
+	// SendBefore is when it is too late to send what still waits; nil: never.
+	SendBefore *time.Time   `json:"-"`
+	Key        string       `json:"-"` // the same of one organisation and kind is the same; "" is never
+	State      State        `json:"state"`
+	SID        string       `json:"sid,omitempty"` // Twilio's, once it is sent
+	Code       problem.Code `json:"code,omitempty"`
+	Problem    string       `json:"problem,omitempty"` // why it failed, or was not sent yet
+	Attempts   int          `json:"attempts"`
+	DueAt      time.Time    `json:"due_at"`
+	AskedAt    *time.Time   `json:"-"` // when Twilio was last asked to send it
+	Created    time.Time    `json:"created_at"`
 }
 
 // Store keeps what is to be sent, in Postgres.
@@ -64,13 +73,15 @@ type Store struct{ pool *pgxpool.Pool }
 // NewStore returns the store on the given pool.
 func NewStore(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
 
-// itemColumns are what [readItem] reads.
-const itemColumns = `id::text, org_id::text, kind, from_number, to_number, coalesce(agent_id::text, ''), text, context, coalesce(in_reply_to, ''), coalesce(dedupe, ''),
-	state, coalesce(sid, ''), problem_code, problem, attempts, due_at, asked_at, created_at`
+// itemColumns are what [readItem] reads, of outgoing o.
+const itemColumns = `o.id::text, o.org_id::text, o.kind, o.from_number, o.to_number, coalesce(o.agent_id::text, ''), o.text, o.context, coalesce(o.in_reply_to, ''),
+	coalesce(o.campaign_id::text, ''), coalesce(o.person_id::text, ''), o.greeting, o.variables, o.detect_machines, o.send_before, coalesce(o.dedupe, ''),
+	o.state, coalesce(o.sid, ''), o.problem_code, o.problem, o.attempts, o.due_at, o.asked_at, o.created_at`
 
 func readItem(row pgx.Row) (*Item, error) {
 	var i Item
-	err := row.Scan(&i.ID, &i.OrgID, &i.Kind, &i.From, &i.To, &i.AgentID, &i.Text, &i.Context, &i.InReply, &i.Key,
+	err := row.Scan(&i.ID, &i.OrgID, &i.Kind, &i.From, &i.To, &i.AgentID, &i.Text, &i.Context, &i.InReply,
+		&i.CampaignID, &i.PersonID, &i.Greeting, &i.Variables, &i.DetectMachines, &i.SendBefore, &i.Key,
 		&i.State, &i.SID, &i.Code, &i.Problem, &i.Attempts, &i.DueAt, &i.AskedAt, &i.Created)
 	if err != nil {
 		return nil, err
@@ -82,16 +93,32 @@ func readItem(row pgx.Row) (*Item, error) {
 // is kept. One whose key is there already is returned as that one is, and added is false: it is a conflict
 // problem if it was to somebody else or said something else.
 func (s *Store) Add(ctx context.Context, i Item) (kept *Item, added bool, err error) {
+	return Add(ctx, s.pool, i)
+}
+
+// Querier is a pool or a transaction.
+type Querier interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// Add is [Store.Add] within a transaction, so that what is to be sent is kept together with why.
+func Add(ctx context.Context, db Querier, i Item) (kept *Item, added bool, err error) {
 	if i.DueAt.IsZero() {
 		i.DueAt = time.Now()
 	}
-	kept, err = readItem(s.pool.QueryRow(ctx, `
-		INSERT INTO outgoing (org_id, kind, from_number, to_number, agent_id, text, context, in_reply_to, dedupe, due_at)
-		VALUES ($1::text::uuid, $2, $3, $4, nullif($5, '')::uuid, $6, $7, nullif($8, ''), nullif($9, ''), $10)
+	if i.Variables == nil {
+		i.Variables = map[string]string{}
+	}
+	kept, err = readItem(db.QueryRow(ctx, `
+		INSERT INTO outgoing AS o (org_id, kind, from_number, to_number, agent_id, text, context, in_reply_to, dedupe, due_at,
+			campaign_id, person_id, greeting, variables, detect_machines, send_before)
+		VALUES ($1::text::uuid, $2, $3, $4, nullif($5, '')::uuid, $6, $7, nullif($8, ''), nullif($9, ''), $10,
+			nullif($11, '')::uuid, nullif($12, '')::uuid, $13, $14, $15, $16)
 		ON CONFLICT (org_id, kind, dedupe) WHERE dedupe IS NOT NULL DO NOTHING RETURNING `+itemColumns,
-		i.OrgID, i.Kind, i.From, i.To, i.AgentID, i.Text, i.Context, i.InReply, i.Key, i.DueAt))
+		i.OrgID, i.Kind, i.From, i.To, i.AgentID, i.Text, i.Context, i.InReply, i.Key, i.DueAt,
+		i.CampaignID, i.PersonID, i.Greeting, i.Variables, i.DetectMachines, i.SendBefore))
 	if errors.Is(err, pgx.ErrNoRows) {
-		kept, err = readItem(s.pool.QueryRow(ctx, `SELECT `+itemColumns+` FROM outgoing WHERE org_id = $1::text::uuid AND kind = $2 AND dedupe = $3`, i.OrgID, i.Kind, i.Key))
+		kept, err = readItem(db.QueryRow(ctx, `SELECT `+itemColumns+` FROM outgoing o WHERE org_id = $1::text::uuid AND kind = $2 AND dedupe = $3`, i.OrgID, i.Kind, i.Key))
 		if err == nil && (kept.To != i.To || kept.Text != i.Text || kept.Context != i.Context || kept.AgentID != i.AgentID) {
 			return nil, false, problem.New(problem.CodeIdempotencyKeyReused, "Something else was sent under this key. Use another key for another %s.", i.Kind)
 		}
@@ -105,7 +132,7 @@ func (s *Store) Add(ctx context.Context, i Item) (kept *Item, added bool, err er
 
 // Get returns a call or message of the organisation, or a not-found problem.
 func (s *Store) Get(ctx context.Context, id org.ID, itemID string) (*Item, error) {
-	i, err := readItem(s.pool.QueryRow(ctx, `SELECT `+itemColumns+` FROM outgoing WHERE org_id = $1::text::uuid AND id = $2::text::uuid`, id, itemID))
+	i, err := readItem(s.pool.QueryRow(ctx, `SELECT `+itemColumns+` FROM outgoing o WHERE org_id = $1::text::uuid AND id = $2::text::uuid`, id, itemID))
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "22P02" || errors.Is(err, pgx.ErrNoRows) {
 		return nil, problem.NotFound("There is no call or message %s to be sent.", itemID)
 	}
@@ -119,6 +146,7 @@ const claimSQL = `
 WITH due AS (
 	SELECT o.id, o.org_id, o.from_number, o.kind, o.state FROM outgoing o LEFT JOIN outgoing_pace p ON p.org_id = o.org_id AND p.from_number = o.from_number
 	WHERE o.state IN ('waiting', 'sending', 'unclear') AND o.due_at <= now() AND (o.leased_until IS NULL OR o.leased_until < now())
+		AND (o.state <> 'waiting' OR o.send_before IS NULL OR o.send_before > now())
 		AND (o.kind = 'message' OR o.state <> 'waiting' OR p.next_at IS NULL OR p.next_at <= now())
 	ORDER BY o.due_at, o.id LIMIT 1 FOR UPDATE OF o SKIP LOCKED
 ), turn AS (
@@ -130,8 +158,7 @@ WITH due AS (
 UPDATE outgoing o SET state = CASE WHEN o.state = 'waiting' THEN 'sending' ELSE 'unclear' END, attempts = o.attempts + 1,
 	leased_until = now() + $2::interval, asked_at = CASE WHEN o.state = 'waiting' THEN now() ELSE o.asked_at END
 FROM due WHERE o.id = due.id AND (due.kind = 'message' OR due.state <> 'waiting' OR EXISTS (SELECT FROM turn))
-RETURNING ` + `o.id::text, o.org_id::text, o.kind, o.from_number, o.to_number, coalesce(o.agent_id::text, ''), o.text, o.context, coalesce(o.in_reply_to, ''), coalesce(o.dedupe, ''),
-	o.state, coalesce(o.sid, ''), o.problem_code, o.problem, o.attempts, o.due_at, o.asked_at, o.created_at`
+RETURNING ` + itemColumns
 
 // claim takes something that is due, for as long as the lease, or nil. Calls from one number begin at
 // least pace apart. One that it returns as Sending is to be sent, one that is Unclear to be looked for.
@@ -156,7 +183,7 @@ func (s *Store) settle(ctx context.Context, i *Item) error {
 // item. The first Sid stays; another one's webhook finds a not-found problem.
 func (s *Store) Bind(ctx context.Context, id org.ID, itemID, sid string) (*Item, error) {
 	i, err := readItem(s.pool.QueryRow(ctx, `
-		UPDATE outgoing SET state = 'sent', sid = $3, settled_at = coalesce(settled_at, now()), leased_until = NULL, problem = '', problem_code = ''
+		UPDATE outgoing o SET state = 'sent', sid = $3, settled_at = coalesce(settled_at, now()), leased_until = NULL, problem = '', problem_code = ''
 		WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND (sid IS NULL OR sid = $3) RETURNING `+itemColumns, id, itemID, sid))
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "22P02" || errors.Is(err, pgx.ErrNoRows) {
 		return nil, problem.NotFound("There is no call or message %s that was sent as %s.", itemID, sid)
@@ -181,7 +208,7 @@ func (s *Store) next(ctx context.Context) (at time.Time, err error) {
 	err = s.pool.QueryRow(ctx, `
 		SELECT min(greatest(o.due_at, o.leased_until, CASE WHEN o.kind = 'call' THEN p.next_at END)) FROM outgoing o
 		LEFT JOIN outgoing_pace p ON p.org_id = o.org_id AND p.from_number = o.from_number
-		WHERE o.state IN ('waiting', 'sending', 'unclear')`).Scan(&found)
+		WHERE o.state IN ('waiting', 'sending', 'unclear') AND (o.state <> 'waiting' OR o.send_before IS NULL OR o.send_before > now())`).Scan(&found)
 	if found != nil {
 		at = *found
 	}

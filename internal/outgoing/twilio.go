@@ -33,7 +33,16 @@ func (t *Twilio) Send(ctx context.Context, i *Item) (string, error) {
 		return t.API.SendMessage(ctx, account, rest.Message{From: i.From, To: i.To, Text: i.Text, StatusURL: t.address("/twilio/sms/status", i)})
 	}
 	return t.API.PlaceCall(ctx, account, rest.Call{From: i.From, To: i.To, URL: t.address("/twilio/voice", i),
-		FallbackURL: t.address("/twilio/voice/fallback", i), StatusURL: t.address("/twilio/voice/status", i)})
+		FallbackURL: t.address("/twilio/voice/fallback", i), StatusURL: t.address("/twilio/voice/status", i), DetectMachines: i.DetectMachines})
+}
+
+// End ends a call that was placed, whatever it is at.
+func (t *Twilio) End(ctx context.Context, i *Item) error {
+	account, err := t.account(ctx, i)
+	if err != nil {
+		return err
+	}
+	return t.API.EndCall(ctx, account, i.SID)
 }
 
 // Find returns what Twilio has that may be the item.

@@ -2,6 +2,7 @@ package phone
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -161,6 +162,20 @@ func (n Number) exact() (*phonenumbers.PhoneNumber, bool) {
 		return nil, false
 	}
 	return parsed, true
+}
+
+// TimeZones returns the time zones, by their IANA names, of the area that the number is of: several where it is
+// of more than one, such as a mobile number's country, none where that is not known.
+func (n Number) TimeZones() []string {
+	parsed, ok := n.exact()
+	if !ok {
+		return nil
+	}
+	zones, err := phonenumbers.GetTimezonesForNumber(parsed)
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(zones, func(zone string) bool { return zone == phonenumbers.UNKNOWN_TIMEZONE })
 }
 
 // Premium reports whether calling the number costs more than a call: premium-rate and shared-cost

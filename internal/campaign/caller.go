@@ -1,0 +1,100 @@
+package campaign
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"ringside/contacts"
+	"ringside/internal/org"
+	"ringside/internal/outgoing"
+	"ringside/internal/phone"
+)
+
+// Caller calls the people of the campaigns that run, and keeps what comes of it.
+type Caller struct {
+	Store *Store
+	Book  *contacts.Book
+	Orgs  *org.Store
+	Lines Lines
+	// Owns reports whether a number is the organisation's own.
+	Owns func(org.ID, phone.Number) bool
+	// Placed makes the dispatcher look at once for calls that were handed over.
+	Placed func()
+	// End ends a call that a machine has answered.
+	End func(ctx context.Context, i *outgoing.Item) error
+	Log *slog.Logger
+	// Now is the clock by which people are called at their hours; nil is the time.
+	Now func() time.Time
+
+	away bool // Postgres was, the last time
+}
+
+// Every is how often a caller looks for whose turn it is.
+const Every = time.Second
+
+// Run calls until ctx ends. Calls that were handed over by then are placed, and their results are kept by whoever
+// runs next.
+func (c *Caller) Run(ctx context.Context) {
+	due := time.NewTicker(Every)
+	defer due.Stop()
+	for {
+		err := c.Look(ctx)
+		if err != nil && ctx.Err() == nil && !c.away {
+			c.Log.Warn("campaigns cannot go on just now; nobody is called twice when they do", "error", err)
+		}
+		c.away = err != nil
+		select {
+		case <-due.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Look does once what [Caller.Run] does again and again: it keeps the results of calls that are over, takes back those
+// whose time is over, hands over those whose turn it is, and finishes campaigns without anybody left.
+func (c *Caller) Look(ctx context.Context) error {
+	if err := c.results(ctx); err != nil {
+		return err
+	}
+	if err := c.Store.within(ctx, func(tx pgx.Tx) error { return recall(ctx, tx, "") }); err != nil {
+		return failed("take back calls", err)
+	}
+	rows, err := c.Store.pool.Query(ctx, `SELECT id::text FROM campaigns WHERE state = 'running' AND next_at <= now() ORDER BY next_at`)
+	if err != nil {
+		return failed("look for campaigns", err)
+	}
+	campaigns, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return failed("look for campaigns", err)
+	}
+	for _, id := range campaigns {
+		called, err := c.turn(ctx, id)
+		if err != nil {
+			return err
+		}
+		if called > 0 {
+			c.Placed()
+		}
+	}
+	return c.finish(ctx)
+}
+
+// finish ends the campaigns that have a result of everybody.
+func (c *Caller) finish(ctx context.Context) error {
+	_, err := c.Store.pool.Exec(ctx, `
+		UPDATE campaigns c SET state = 'finished'
+		WHERE state = 'running' AND NOT EXISTS (SELECT FROM campaign_people p WHERE p.campaign_id = c.id AND `+toCallSQL+`)
+			AND NOT EXISTS (SELECT FROM campaign_people p WHERE p.campaign_id = c.id AND p.call_state = 'calling')`)
+	return failed("finish campaigns", err)
+}
+
+func (c *Caller) now() time.Time {
+	if c.Now != nil {
+		return c.Now()
+	}
+	return time.Now()
+}
