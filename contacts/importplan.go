@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -41,7 +40,7 @@ func (b *Book) planImport(ctx context.Context, o org.Org, f ImportFile, finish f
 	}
 	p := &planner{org: o, sheet: s, own: map[phone.Number]bool{}, seen: map[uint64]struct{}{}, progress: newProgress(f.Progress, true, 0)}
 	p.report = ImportReport{State: ImportPlanned, CampaignID: f.Campaign, FileName: cut(tidy(f.Name), 300), Problems: []ImportProblem{}, Encoding: string(s.Encoding()),
-		Delimiter: string(s.Delimiter()), UnknownColumns: append([]string{}, s.Unknown()...)}
+		Delimiter: string(s.Delimiter()), UnknownColumns: []string{}}
 	p.readColumns(f)
 	if err := p.readOwn(ctx, b); err != nil {
 		return ImportReport{}, fmt.Errorf("plan import: %w", err)
@@ -69,19 +68,18 @@ func (p *planner) readColumns(f ImportFile) {
 	taken := map[string]bool{}
 	for i, c := range p.sheet.Columns() {
 		column := ImportColumn{Name: c.Name, Field: c.Field}
-		if f.Campaign != "" {
-			if c.Field == sheet.FieldEmail || c.Field == sheet.FieldTags {
-				column.Field = sheet.FieldNone
-			}
-			_, leftOut := f.Options.Columns[c.Name]
-			name := VariableName(c.Name)
-			if leftOut = leftOut && c.Field == sheet.FieldNone; column.Field == sheet.FieldNone && !leftOut && name != "" && !taken[name] && len(p.variables) < MaxVariables {
-				column.Variable, taken[name] = name, true
-				p.variables = append(p.variables, i)
-				p.report.UnknownColumns = slices.DeleteFunc(p.report.UnknownColumns, func(unknown string) bool { return unknown == c.Name })
-			} else if column.Field == sheet.FieldNone && c.Field != sheet.FieldNone {
-				p.report.UnknownColumns = append(p.report.UnknownColumns, c.Name)
-			}
+		if c.Field == sheet.FieldVariable || f.Campaign != "" && (c.Field == sheet.FieldEmail || c.Field == sheet.FieldTags) {
+			column.Field = sheet.FieldNone
+		}
+		_, chosen := f.Options.Columns[c.Name]
+		leftOut := chosen && c.Field == sheet.FieldNone
+		name := VariableName(c.Name)
+		if f.Campaign != "" && column.Field == sheet.FieldNone && !leftOut && name != "" && !taken[name] && len(p.variables) < MaxVariables {
+			column.Variable, taken[name] = name, true
+			p.variables = append(p.variables, i)
+		}
+		if column.Field == sheet.FieldNone && column.Variable == "" {
+			p.report.UnknownColumns = append(p.report.UnknownColumns, c.Name)
 		}
 		p.report.Columns = append(p.report.Columns, column)
 	}

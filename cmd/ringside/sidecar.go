@@ -19,6 +19,7 @@ import (
 	"ringside/internal/agent/events"
 	"ringside/internal/api"
 	"ringside/internal/audit"
+	"ringside/internal/campaign"
 	"ringside/internal/dashboard"
 	"ringside/internal/idempotency"
 	"ringside/internal/ledger"
@@ -160,7 +161,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	s.members, s.audit = member.NewStore(s.db.Pool), audit.NewLog(s.db.Pool)
 	s.listen(callers, calls)
 	s.pages = &dashboard.Dashboard{PublicURL: publicURL, Orgs: store, Members: s.members, Audit: s.audit,
-		Book: s.book, Ledger: ledger.NewReader(s.db.Pool), Log: s.log, ErasureKey: secret, ImportLimits: importLimits(s.config), Proxies: s.config.Proxies(), Health: s.health, Probe: probe}
+		Book: s.book, Campaigns: campaign.NewStore(s.db.Pool), Ledger: ledger.NewReader(s.db.Pool), Log: s.log, ErasureKey: secret, ImportLimits: importLimits(s.config), Proxies: s.config.Proxies(), Health: s.health, Probe: probe}
 	if s.config.OIDCIssuer != "" {
 		s.pages.OIDC = &dashboard.OIDC{Issuer: s.config.OIDCIssuer, ClientID: s.config.OIDCClientID, ClientSecret: string(s.config.OIDCClientSecret)}
 	}
@@ -169,7 +170,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	} else {
 		s.pages.Demo, s.demo.pages = s.demo, s.pages
 	}
-	s.serve(&api.API{Keys: store, Audit: s.audit, Decisions: calls, Orgs: store, Book: s.book, Ledger: reader, Tools: tools, Desk: desk,
+	s.serve(&api.API{Keys: store, Audit: s.audit, Decisions: calls, Orgs: store, Book: s.book, Ledger: reader, Tools: tools, Desk: desk, Campaigns: campaign.NewStore(s.db.Pool),
 		Answers: idempotency.NewStore(s.db.Pool), ErasureKey: secret, ImportLimits: importLimits(s.config), Log: s.log,
 		Rate: api.Rate{PerSecond: s.config.APIRate, Burst: s.config.APIBurst}})
 	return nil

@@ -25,11 +25,12 @@ const (
 	FieldEmail     Field = "email"
 	FieldTags      Field = "tags"
 	FieldNotes     Field = "notes"
+	FieldVariable  Field = "variable" // for whoever reads the rows to make something of; several columns may be
 )
 
 // Fields returns all fields a column may have, for people to choose from.
 func Fields() []Field {
-	return []Field{FieldName, FieldFirstName, FieldLastName, FieldPhone, FieldEmail, FieldTags, FieldNotes}
+	return []Field{FieldName, FieldFirstName, FieldLastName, FieldPhone, FieldEmail, FieldTags, FieldNotes, FieldVariable}
 }
 
 // ChooseColumns reads what people say of columns: the name of a field, or - for one to leave out.
@@ -99,7 +100,7 @@ func (h *header) choose(chosen map[string]Field) error {
 		if field == FieldNone {
 			continue
 		}
-		if j := h.index(field); j >= 0 {
+		if j := h.index(field); j >= 0 && field != FieldVariable {
 			return problem.Invalid("columns", "The columns %q and %q are both to be the %s; choose one.", h.columns[j].Name, h.columns[i].Name, field)
 		}
 		h.columns[i].Field = field

@@ -66,7 +66,7 @@ func (s *Sheet) fill(row *Row, damage string) {
 			row.Tags = splitTags(row.Tags, text)
 		case FieldNotes:
 			row.Notes = text
-		case FieldNone:
+		case FieldNone, FieldVariable: // in Cells
 		}
 	}
 	if row.Name == "" {

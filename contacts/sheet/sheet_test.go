@@ -32,7 +32,7 @@ func TestColumnsThatPeopleHaveChosen(t *testing.T) {
 		{"another phone", map[string]sheet.Field{"Fax": sheet.FieldPhone, "Mobile": sheet.FieldNone}, "AB/+14155551299", []string{"Kürzel", "Mobile"}, ""},
 		{"a name in two parts", map[string]sheet.Field{"Kürzel": sheet.FieldFirstName, "Name": sheet.FieldLastName}, "Anna AB/+14155551200", []string{"Fax"}, ""},
 		{"not there", map[string]sheet.Field{"Cell": sheet.FieldPhone}, "", nil, `columns: The file has no column "Cell"; it has "Kürzel", "Mobile", "Fax", "Name".`},
-		{"no such field", map[string]sheet.Field{"Fax": "fax"}, "", nil, `columns: There is no field "fax"; a column can be one of name, first_name, last_name, phone, email, tags, notes.`},
+		{"no such field", map[string]sheet.Field{"Fax": "fax"}, "", nil, `columns: There is no field "fax"; a column can be one of name, first_name, last_name, phone, email, tags, notes, variable.`},
 		{"twice", map[string]sheet.Field{"Fax": sheet.FieldPhone, "Mobile": sheet.FieldPhone}, "", nil, `columns: The columns "Fax" and "Mobile" are both to be the phone; choose one.`},
 		{"none left", map[string]sheet.Field{"Mobile": sheet.FieldNone}, "", nil, `phone: No column is the phone. The file has "Kürzel", "Mobile", "Fax", "Name". Rename the one that holds it to "Phone", or choose it.`},
 	}

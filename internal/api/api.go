@@ -16,6 +16,7 @@ import (
 	"ringside/contacts/sheet"
 	"ringside/internal/agent"
 	"ringside/internal/audit"
+	"ringside/internal/campaign"
 	"ringside/internal/idempotency"
 	"ringside/internal/ledger"
 	"ringside/internal/org"
@@ -44,6 +45,8 @@ type API struct {
 	Tools     *agent.Tools
 	// Desk sends calls and messages.
 	Desk *outgoing.Desk
+	// Campaigns says how campaigns call their people.
+	Campaigns *campaign.Store
 	// Answers keeps the answers to requests with an Idempotency-Key.
 	Answers *idempotency.Store
 	// ErasureKey is what erased people are remembered under.

@@ -7,6 +7,7 @@ import (
 
 	"ringside/contacts"
 	"ringside/internal/audit"
+	"ringside/internal/campaign"
 	"ringside/internal/org"
 	"ringside/internal/outgoing"
 )
@@ -18,6 +19,7 @@ var audited = map[string]string{
 	"mergeContacts": "contact.merge", "undoMerge": "contact.unmerge", "eraseContact": "contact.erase",
 	"importContacts": "import.start", "undoImport": "import.undo",
 	"createCampaign": "campaign.add", "addCampaignPerson": "campaign.add_person", "importCampaignPeople": "import.start", "changeCampaignPerson": "campaign.result",
+	"changeCampaignCalling": "campaign.change", "startCampaign": "campaign.start", "pauseCampaign": "campaign.pause", "resumeCampaign": "campaign.resume", "stopCampaign": "campaign.stop",
 	"placeCall": "call.place", "sendMessage": "message.send",
 }
 
@@ -48,6 +50,8 @@ func changed(r *http.Request, out any) {
 		c.subject = out.ID
 	case contacts.Campaign:
 		c.subject, c.label = out.ID, out.Name
+	case *campaign.Plan:
+		c.subject = out.CampaignID
 	case *outgoing.Item: // the log does not say to whom: that is among the interactions, until they are erased
 		c.subject = out.ID
 	case contacts.ImportReport:

@@ -126,7 +126,7 @@ func doing(h func(*http.Request, org.Key) error) exchange {
 
 // operations is the table.
 func (a *API) operations() []operation {
-	return slices.Concat(a.contactOperations(), a.personOperations(), a.importOperations(), a.campaignOperations(), a.interactionOperations(), a.toolOperations(), a.sendOperations(),
+	return slices.Concat(a.contactOperations(), a.personOperations(), a.importOperations(), a.campaignOperations(), a.callingOperations(), a.interactionOperations(), a.toolOperations(), a.sendOperations(),
 		a.recognitionOperations(), a.documentOperations())
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"ringside/contacts"
 	"ringside/contacts/sheet"
+	"ringside/internal/campaign"
 	"ringside/internal/ledger"
 	"ringside/internal/org"
 	"ringside/internal/phone"
@@ -16,14 +17,17 @@ import (
 
 // names are what types are called in the document whose own name says too little there, or is another's.
 var names = map[reflect.Type]string{
-	reflect.TypeFor[contacts.Page]():    "ContactPage",
-	reflect.TypeFor[ledger.Page]():      "InteractionPage",
-	reflect.TypeFor[agentList]():        "AgentList",
-	reflect.TypeFor[campaignList]():     "CampaignList",
-	reflect.TypeFor[captureInput]():     "ContactCapture",
-	reflect.TypeFor[problem.Document](): "Problem",
-	reflect.TypeFor[recognize.Trace]():  "Recognition",
-	reflect.TypeFor[recognize.Step]():   "RecognitionStep",
+	reflect.TypeFor[contacts.Page]():     "ContactPage",
+	reflect.TypeFor[ledger.Page]():       "InteractionPage",
+	reflect.TypeFor[agentList]():         "AgentList",
+	reflect.TypeFor[campaignList]():      "CampaignList",
+	reflect.TypeFor[captureInput]():      "ContactCapture",
+	reflect.TypeFor[campaign.Plan]():     "CampaignCalling",
+	reflect.TypeFor[campaign.Progress](): "CampaignProgress",
+	reflect.TypeFor[callingChange]():     "CampaignCallingChange",
+	reflect.TypeFor[problem.Document]():  "Problem",
+	reflect.TypeFor[recognize.Trace]():   "Recognition",
+	reflect.TypeFor[recognize.Step]():    "RecognitionStep",
 }
 
 // newRegistry returns a registry of schemas that knows the texts which are more than that: their form,
@@ -44,6 +48,8 @@ func newRegistry() huma.Registry {
 	alias[contacts.ImportState, importStateSchema](registry)
 	alias[sheet.Field, fieldSchema](registry)
 	alias[problem.Code, codeSchema](registry)
+	alias[campaign.State, campaignStateSchema](registry)
+	alias[campaign.Clock, clockSchema](registry)
 	return registry
 }
 
@@ -53,12 +59,14 @@ func alias[T any, S huma.SchemaProvider](registry huma.Registry) {
 }
 
 type (
-	phoneSchema       struct{}
-	orgSchema         struct{}
-	sourceSchema      struct{}
-	importStateSchema struct{}
-	fieldSchema       struct{}
-	codeSchema        struct{}
+	phoneSchema         struct{}
+	orgSchema           struct{}
+	sourceSchema        struct{}
+	importStateSchema   struct{}
+	fieldSchema         struct{}
+	campaignStateSchema struct{}
+	clockSchema         struct{}
+	codeSchema          struct{}
 )
 
 func (phoneSchema) Schema(huma.Registry) *huma.Schema {
@@ -84,6 +92,14 @@ func (fieldSchema) Schema(huma.Registry) *huma.Schema {
 	s := oneOf(append([]sheet.Field{sheet.FieldNone}, sheet.Fields()...)...)
 	s.Description = "What a column is read as; empty: it is left out."
 	return s
+}
+
+func (campaignStateSchema) Schema(huma.Registry) *huma.Schema {
+	return oneOf(campaign.Draft, campaign.Running, campaign.Paused, campaign.Stopped, campaign.Finished)
+}
+
+func (clockSchema) Schema(huma.Registry) *huma.Schema {
+	return &huma.Schema{Type: "string", Pattern: "^[0-2][0-9]:[0-5][0-9]$", Description: "A time of day; 24:00 is its end.", Examples: []any{"09:00"}}
 }
 
 func (codeSchema) Schema(huma.Registry) *huma.Schema { return oneOf(problem.Codes()...) }

@@ -41,6 +41,8 @@ type callInput struct {
 	From    string `json:"from,omitempty" doc:"One of the organisation's numbers; without it, one that leads to the voice agent."`
 	AgentID string `json:"agent_id,omitempty" doc:"Who talks; without it, whoever the number leads to."`
 	Context string `json:"context,omitempty" doc:"Why they are called, for the voice agent: up to 2000 characters."`
+	// CampaignID makes it a campaign's call.
+	CampaignID string `json:"campaign_id,omitempty" doc:"The campaign whose call it is: they become one of its people if they are not, hear its greeting, and are not called by it again."`
 }
 
 func (a *API) placeCall(r *http.Request, key org.Key, in callInput) (*outgoing.Item, error) {
@@ -48,7 +50,11 @@ func (a *API) placeCall(r *http.Request, key org.Key, in callInput) (*outgoing.I
 	if err != nil {
 		return nil, err
 	}
-	return a.Desk.Call(r.Context(), o, outgoing.CallRequest{To: in.To, From: in.From, AgentID: in.AgentID, Context: in.Context, Key: keyOf(r)})
+	call := outgoing.CallRequest{To: in.To, From: in.From, AgentID: in.AgentID, Context: in.Context, Key: keyOf(r)}
+	if in.CampaignID != "" {
+		return a.Campaigns.Call(r.Context(), a.Desk, a.Book, o, in.CampaignID, call)
+	}
+	return a.Desk.Call(r.Context(), o, call)
 }
 
 // messageInput asks for a message.

@@ -143,13 +143,19 @@ func (s *Store) Plan(ctx context.Context, id org.ID, campaignID string) (*Plan, 
 
 // Change is what is changed of a plan; nil leaves it as it is.
 type Change struct {
-	AgentID, From, Greeting, Context *string
-	PerMinute, AtOnce                *int
-	Opens, Closes                    *string // 09:00
-	Days                             *[]string
-	TimeZone                         *string
-	Retries, RetryMinutes            *int
-	HangUpOnMachines                 *bool
+	AgentID          *string
+	From             *string
+	Greeting         *string
+	Context          *string
+	PerMinute        *int
+	AtOnce           *int
+	Opens            *string // 09:00
+	Closes           *string
+	Days             *[]string
+	TimeZone         *string
+	Retries          *int
+	RetryMinutes     *int
+	HangUpOnMachines *bool
 }
 
 // apply changes the plan, or says which field is wrong.

@@ -38,7 +38,7 @@ func TestDeletingACampaign(t *testing.T) {
 	s := open(t)
 	c := s.add(contacts.Draft{Name: "Alex Chen", Phone: "+14155551200"})
 	b := s.as(member.Editor)
-	at := "/campaigns/" + b.postAnd("/campaigns", url.Values{"name": {"Autumn offer"}}).between(t, `action="/campaigns/`, "/people")
+	at := "/campaigns/" + b.postAnd("/campaigns", url.Values{"name": {"Autumn offer"}}).between(t, `action="/campaigns/`, "/start")
 	b.postAnd(at+"/people", url.Values{"phone": {string(c.Phone)}})
 	b.get(at+"/delete").wants(t, http.StatusOK, "cannot be undone", "its 1 person")
 	b.post(at+"/delete", url.Values{"name": {"Autumn"}}).wants(t, http.StatusUnprocessableEntity, "Type the name")

@@ -2,6 +2,9 @@ package dashboard
 
 import (
 	"errors"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"ringside/contacts"
@@ -27,6 +30,8 @@ type campaignRow struct {
 type campaignPage struct {
 	frame
 	Form     form // for adding somebody
+	Act      form // for starting and stopping
+	Run      *campaignRun
 	Campaign contacts.Campaign
 	Rows     []campaignPersonRow
 	Called   string // "", "yes" or "no"
@@ -39,6 +44,30 @@ func (*campaignPage) template() string { return "campaign" }
 type campaignPersonRow struct {
 	contacts.CampaignResult
 	When moment
+}
+
+// Came is what came of calling them, or what is to come.
+func (r campaignPersonRow) Came() string {
+	switch {
+	case r.Waiting && r.Attempts > 0:
+		return outcomeOf(r.Outcome) + ", to be called again"
+	case r.Waiting:
+		return "to be called"
+	case r.Outcome != "":
+		return outcomeOf(r.Outcome)
+	case r.Attempts > 0:
+		return "being called"
+	}
+	return ""
+}
+
+// Known are their variables.
+func (r campaignPersonRow) Known() string {
+	var said []string
+	for _, name := range slices.Sorted(maps.Keys(r.Variables)) {
+		said = append(said, name+": "+r.Variables[name])
+	}
+	return strings.Join(said, " · ")
 }
 
 // campaignPersonPage records the result of a call.
@@ -128,7 +157,8 @@ func (v *visit) campaignPage() (*campaignPage, error) {
 		p.Rows = append(p.Rows, campaignPersonRow{person, p.Moment(person.CalledAt)})
 	}
 	p.Pager = v.pages(list.NextCursor)
-	return p, nil
+	p.Run, err = v.campaignRun(c.ID, &p.frame)
+	return p, err
 }
 
 func showCampaign(v *visit) error {

@@ -41,6 +41,8 @@ type Dashboard struct {
 	Probe func(context.Context, *org.Agent) Probe
 	// Desk sends messages and calls; nil where Twilio is only simulated.
 	Desk Desk
+	// Campaigns keeps how campaigns call.
+	Campaigns Campaigns
 	// Demo plays simulated calls; nil anywhere but in the demo.
 	Demo Demo
 
@@ -78,7 +80,7 @@ func (d *Dashboard) Register(mux *http.ServeMux) {
 func (d *Dashboard) routes() []route {
 	var all []route
 	for _, some := range [][]route{
-		d.signInRoutes(), d.oidcRoutes(), d.activityRoutes(), d.contactRoutes(), d.reachRoutes(), d.importRoutes(), d.campaignRoutes(), d.agentRoutes(), d.billingRoutes(),
+		d.signInRoutes(), d.oidcRoutes(), d.activityRoutes(), d.contactRoutes(), d.reachRoutes(), d.importRoutes(), d.campaignRoutes(), d.callingRoutes(), d.agentRoutes(), d.billingRoutes(),
 		d.settingsRoutes(), d.keyRoutes(), d.numberRoutes(), d.privacyRoutes(), d.demoRoutes(),
 	} {
 		all = append(all, some...)

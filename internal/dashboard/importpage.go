@@ -52,7 +52,7 @@ func (v *visit) importPage(importID string) (*importPage, error) {
 	if report.State == contacts.ImportPlanned && report.FileID != "" {
 		p.Columns = &columnForm{FileID: report.FileID, Fields: fieldOptions(report.CampaignID != "")}
 		for _, c := range report.Columns {
-			p.Columns.Columns = append(p.Columns.Columns, columnChoice{c.Name, orNone(c.Field)})
+			p.Columns.Columns = append(p.Columns.Columns, columnChoice{c.Name, fieldOf(c.Field, c.Variable != "")})
 		}
 	}
 	return p, nil

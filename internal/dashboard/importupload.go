@@ -157,7 +157,8 @@ func (v *visit) askColumns(fileID string, options sheet.Options, wrong *problem.
 	}
 	p := &columnsPage{frame: frame{Title: "Which column is which?", Here: "contacts"}, File: file, Columns: columnForm{FileID: fileID, Fields: fieldOptions(file.Campaign != "")}}
 	for _, c := range columns {
-		p.Columns.Columns = append(p.Columns.Columns, columnChoice{c.Name, orNone(c.Field)})
+		_, leftOut := options.Columns[c.Name]
+		p.Columns.Columns = append(p.Columns.Columns, columnChoice{c.Name, fieldOf(c.Field, file.Campaign != "" && !leftOut && contacts.VariableName(c.Name) != "")})
 	}
 	if wrong == nil {
 		return v.ok(p)
@@ -166,11 +167,15 @@ func (v *visit) askColumns(fileID string, options sheet.Options, wrong *problem.
 	return v.show(wrong.Code.Status(), p)
 }
 
-func orNone(f sheet.Field) string {
-	if f == sheet.FieldNone {
-		return "-"
+// fieldOf is the choice of a column that is read as a field, or else is a variable of a campaign's people.
+func fieldOf(f sheet.Field, variable bool) string {
+	switch {
+	case f != sheet.FieldNone:
+		return string(f)
+	case variable:
+		return string(sheet.FieldVariable)
 	}
-	return string(f)
+	return "-"
 }
 
 // fieldOptions are what a column may be.
@@ -179,7 +184,10 @@ func fieldOptions(campaign bool) []option {
 	if !campaign {
 		all = append(all, option{"email", "E-mail"}, option{"tags", "Tags"})
 	}
-	return append(all, option{"notes", "Notes"})
+	if all = append(all, option{"notes", "Notes"}); campaign {
+		all = append(all, option{"variable", "Variable, for the greeting"})
+	}
+	return all
 }
 
 func showColumns(v *visit) error {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"ringside/contacts"
+	"ringside/internal/campaign"
 	"ringside/internal/member"
 	"ringside/internal/org"
 	"ringside/internal/outgoing"
@@ -16,6 +17,7 @@ import (
 type Desk interface {
 	Call(ctx context.Context, o org.Org, r outgoing.CallRequest) (*outgoing.Item, error)
 	Message(ctx context.Context, o org.Org, r outgoing.MessageRequest) (*outgoing.Item, error)
+	campaign.Lines
 }
 
 // reachPage writes to a contact, or calls them.

@@ -43,6 +43,10 @@ func (o *outbox) Message(_ context.Context, _ org.Org, r outgoing.MessageRequest
 	return &outgoing.Item{ID: "1", State: outgoing.Sent}, o.refusal
 }
 
+func (o *outbox) Line(context.Context, org.Org, string, string) (org.Connected, error) {
+	return org.Connected{}, o.refusal
+}
+
 var hiddenKey = regexp.MustCompile(`name="key" value="([^"]+)"`)
 
 func TestWriteAndCall(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 	"ringside/contacts"
 	"ringside/internal/audit"
+	"ringside/internal/campaign"
 	"ringside/internal/ledger"
 	"ringside/internal/member"
 	"ringside/internal/org"
@@ -47,7 +48,7 @@ func open(t *testing.T, prepare ...func(*Dashboard)) *site {
 		t.Fatal(err)
 	}
 	s.dashboard = &Dashboard{PublicURL: publicURL, Orgs: org.NewStore(s.pool), Members: member.NewStore(s.pool), Audit: audit.NewLog(s.pool),
-		Book: contacts.NewBook(s.pool, contacts.NoFence{}), Ledger: ledger.NewReader(s.pool), Log: slog.New(slog.NewTextHandler(s.log, nil)), ErasureKey: contacts.ErasureKey("a secret of this test")}
+		Book: contacts.NewBook(s.pool, contacts.NoFence{}), Campaigns: campaign.NewStore(s.pool), Ledger: ledger.NewReader(s.pool), Log: slog.New(slog.NewTextHandler(s.log, nil)), ErasureKey: contacts.ErasureKey("a secret of this test")}
 	for _, change := range prepare {
 		change(s.dashboard)
 	}
