@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"ringside/internal/agent"
 	"ringside/internal/campaign"
 	"ringside/internal/ledger"
 	"ringside/internal/org"
@@ -34,6 +35,14 @@ func (s *sidecar) dispatch(store *outgoing.Store, orgs *org.Store, reader *ledge
 	}}
 	desk := &outgoing.Desk{Store: store, Lines: s.lines, Numbers: orgs, Book: s.book, OptOuts: reader, Wake: d.Wake, Patience: answerPatience}
 	calls.Lines, calls.Placed, calls.End = desk, d.Wake, sender.End
+	calls.Missed = func(ctx context.Context, i *outgoing.Item) error {
+		ended, err := sender.Ended(ctx, i)
+		if err != nil || ended == nil {
+			return err
+		}
+		ended.Announce = agent.CallCompleted(ended)
+		return s.recorder.Record(ctx, ended)
+	}
 	ctx, stop := context.WithCancel(s.running)
 	done := make(chan struct{})
 	s.background.Go(func() {

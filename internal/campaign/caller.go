@@ -25,11 +25,16 @@ type Caller struct {
 	Placed func()
 	// End ends a call that a machine has answered.
 	End func(ctx context.Context, i *outgoing.Item) error
-	Log *slog.Logger
+	// Missed looks for the end of a call of which nothing was heard, and has the ledger keep it: Twilio tells of
+	// it once, and we may have been away.
+	Missed func(ctx context.Context, i *outgoing.Item) error
+	Log    *slog.Logger
 	// Now is the clock by which people are called at their hours; nil is the time.
 	Now func() time.Time
 
-	away bool // Postgres was, the last time
+	away  bool // Postgres was, the last time
+	began time.Time
+	asked map[string]time.Time // when Missed was asked of the calls that go on, by their items' ids
 }
 
 // Every is how often a caller looks for whose turn it is.
@@ -38,6 +43,7 @@ const Every = time.Second
 // Run calls until ctx ends. Calls that were handed over by then are placed, and their results are kept by whoever
 // runs next.
 func (c *Caller) Run(ctx context.Context) {
+	c.began, c.asked = time.Now(), nil
 	due := time.NewTicker(Every)
 	defer due.Stop()
 	for {

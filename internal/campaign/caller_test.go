@@ -1,8 +1,10 @@
 package campaign_test
 
 import (
+	"context"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -377,5 +379,36 @@ func TestPlansThatCannotBe(t *testing.T) {
 	lack, err := s.Store.Missing(t.Context(), p)
 	if diff := cmp.Diff(map[string]int{"ORDER": 1, "PLAN": 2}, lack); err != nil || diff != "" {
 		t.Errorf("lacking (-want +got):\n%s %v", diff, err)
+	}
+}
+
+// Twilio tells of a call's end once. Whoever was away then asks, once they are back.
+func TestEndsThatWereMissed(t *testing.T) {
+	t.Parallel()
+	s := openShop(t)
+	s.add(newYork, nil)
+	s.act(campaign.Start)
+	s.look()
+	s.dispatch()
+	s.look()
+	if len(s.lost) != 0 {
+		t.Fatalf("asked for %q, of which there was no time to hear", s.lost)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { s.Run(ctx) }) // a program that was started after the call was placed
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		s.mu.Lock()
+		asked := len(s.lost)
+		s.mu.Unlock()
+		if asked > 0 {
+			break
+		}
+	}
+	time.Sleep(campaign.Every + 100*time.Millisecond) // it is not asked for each time
+	cancel()
+	running.Wait()
+	if len(s.lost) != 1 || s.lost[0] != "CA"+strings.Repeat("0", 31)+"1" {
+		t.Errorf("asked for %q", s.lost)
 	}
 }

@@ -39,7 +39,7 @@ type underWay struct {
 
 const underWaySQL = `
 	SELECT p.id::text, p.campaign_id::text, p.org_id::text, p.call_attempts, p.called_at, p.result, c.retries, c.retry_minutes, c.hang_up_on_machines,
-		coalesce(o.id::text, ''), coalesce(o.state, ''), coalesce(o.sid, ''), coalesce(o.from_number, ''), coalesce(o.problem_code, ''), coalesce(o.problem, ''), o.settled_at,
+		coalesce(o.id::text, ''), coalesce(o.state, ''), coalesce(o.sid, ''), coalesce(o.from_number, ''), p.phone, coalesce(o.problem_code, ''), coalesce(o.problem, ''), coalesce(o.created_at, now()), o.settled_at,
 		coalesce(i.status, ''), coalesce(i.summary, ''), coalesce(i.ended_at < now() - $1::interval, false), coalesce(m.answered_by, '')
 	FROM campaign_people p JOIN campaigns c ON c.id = p.campaign_id
 	LEFT JOIN outgoing o ON o.id = p.outgoing_id
@@ -55,7 +55,7 @@ func (c *Caller) results(ctx context.Context) error {
 	}
 	calls, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (u underWay, err error) {
 		err = row.Scan(&u.person, &u.campaign, &u.org, &u.attempts, &u.calledAt, &u.result, &u.retries, &u.minutes, &u.hangUp,
-			&u.item.ID, &u.item.State, &u.item.SID, &u.item.From, &u.item.Code, &u.item.Problem, &u.settledAt,
+			&u.item.ID, &u.item.State, &u.item.SID, &u.item.From, &u.item.To, &u.item.Code, &u.item.Problem, &u.item.Created, &u.settledAt,
 			&u.status, &u.summary, &u.ended, &u.answeredBy)
 		u.item.OrgID = u.org
 		return u, err
@@ -63,12 +63,38 @@ func (c *Caller) results(ctx context.Context) error {
 	if err != nil {
 		return failed("look for results of calls", err)
 	}
+	goOn := map[string]time.Time{}
 	for _, u := range calls {
 		if err := c.keep(ctx, &u); err != nil {
 			return err
 		}
+		if outcome, _ := u.outcome(c.now()); outcome == "" && !slices.Contains(final, u.status) {
+			goOn[u.item.ID] = c.lookFor(ctx, &u.item)
+		}
 	}
+	c.asked = goOn
 	return nil
+}
+
+// askAfter is how long nothing is heard of a call's end before Twilio is asked, and asked again.
+const askAfter = 2 * time.Minute
+
+// lookFor asks for the end of a call now and then, and returns when it did last. Of one that was placed before the
+// program began it asks at once.
+func (c *Caller) lookFor(ctx context.Context, i *outgoing.Item) (asked time.Time) {
+	asked, ok := c.asked[i.ID]
+	if !ok && !c.began.IsZero() && c.began.After(i.Created) {
+		asked = time.Time{}
+	} else if !ok {
+		return time.Now()
+	}
+	if time.Since(asked) < askAfter {
+		return asked
+	}
+	if err := c.Missed(ctx, i); err != nil {
+		c.Log.Warn("Twilio could not be asked for the end of a campaign's call", "call_sid", i.SID, "error", err)
+	}
+	return time.Now()
 }
 
 // keep keeps what is known of a call by now.

@@ -42,6 +42,7 @@ type shop struct {
 	mu     sync.Mutex
 	placed []outgoing.Item
 	ended  []string
+	lost   []string // calls whose end was asked for
 	// refuse keeps Twilio from placing a call; nil does not.
 	refuse func(i *outgoing.Item) error
 }
@@ -74,7 +75,7 @@ func openShop(t *testing.T) *shop {
 	})
 	s.desk = &outgoing.Desk{Store: outgoing.NewStore(pool), Lines: lines, Numbers: orgs, Book: book, OptOuts: reader, Wake: func() {}, Patience: time.Millisecond}
 	s.Caller = &campaign.Caller{Store: campaign.NewStore(pool), Book: book, Orgs: orgs, Lines: s.desk, Owns: lines.Owns, Placed: func() {}, Log: log,
-		Now: func() time.Time { return s.noon }, End: s.hangUp}
+		Now: func() time.Time { return s.noon }, End: s.hangUp, Missed: s.missed}
 	made, err := book.CreateCampaign(t.Context(), s.org.ID, "Spring")
 	if err != nil {
 		t.Fatal(err)
@@ -134,6 +135,13 @@ func (s *shop) Send(_ context.Context, i *outgoing.Item) (string, error) {
 
 // Find is what Twilio lists: nothing is ever unclear here.
 func (s *shop) Find(context.Context, *outgoing.Item) ([]string, error) { return nil, nil }
+
+func (s *shop) missed(_ context.Context, i *outgoing.Item) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lost = append(s.lost, i.SID)
+	return nil
+}
 
 func (s *shop) hangUp(_ context.Context, i *outgoing.Item) error {
 	s.mu.Lock()

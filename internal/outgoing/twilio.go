@@ -2,8 +2,11 @@ package outgoing
 
 import (
 	"context"
+	"encoding/json"
 	"net/url"
+	"time"
 
+	"ringside/internal/ledger"
 	"ringside/internal/org"
 	"ringside/internal/phone"
 	"ringside/internal/problem"
@@ -34,6 +37,27 @@ func (t *Twilio) Send(ctx context.Context, i *Item) (string, error) {
 	}
 	return t.API.PlaceCall(ctx, account, rest.Call{From: i.From, To: i.To, URL: t.address("/twilio/voice", i),
 		FallbackURL: t.address("/twilio/voice/fallback", i), StatusURL: t.address("/twilio/voice/status", i), DetectMachines: i.DetectMachines})
+}
+
+// Ended returns the event of a call's end, as Twilio's callback would have brought it, or nil if it is not over.
+func (t *Twilio) Ended(ctx context.Context, i *Item) (*ledger.Event, error) {
+	account, err := t.account(ctx, i)
+	if err != nil {
+		return nil, err
+	}
+	call, err := t.API.CallState(ctx, account, i.SID)
+	if err != nil || !ledger.Final(call.Status) {
+		return nil, err
+	}
+	if call.Ended.IsZero() {
+		call.Ended = time.Now()
+	}
+	e := &ledger.Event{OrgID: i.OrgID, SID: i.SID, Name: "status:" + call.Status, At: call.Ended, Kind: string(KindCall), Direction: "outbound", From: string(i.From), To: string(i.To), Party: i.To,
+		Status: call.Status, EndedAt: call.Ended, DurationS: call.DurationS, StartedAt: call.Ended.Add(-time.Duration(call.DurationS) * time.Second)}
+	if call.AnsweredBy != "" {
+		e.Detail, _ = json.Marshal(map[string]string{"AnsweredBy": call.AnsweredBy}) // strings always marshal
+	}
+	return e, nil
 }
 
 // End ends a call that was placed, whatever it is at.

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	api "github.com/twilio/twilio-go/rest/api/v2010"
@@ -22,6 +23,27 @@ func (c *Client) State(ctx context.Context, a Account) (State, error) {
 		return State{Clock: request.dated}, request.outcome(err)
 	}
 	return State{Active: text(found.Status) == "active", Trial: text(found.Type) == "Trial", Clock: request.dated}, nil
+}
+
+// CallState is how a call stands (Twilio: Call resource).
+type CallState struct {
+	Status     string // Twilio's word
+	AnsweredBy string // what machine detection has said, or ""
+	DurationS  int
+	Ended      time.Time // zero: it goes on, or never began
+}
+
+// CallState asks how a call stands.
+func (c *Client) CallState(ctx context.Context, a Account, sid string) (CallState, error) {
+	service, request := c.service(ctx, a)
+	call, err := service.FetchCall(sid, &api.FetchCallParams{})
+	if err != nil {
+		return CallState{}, request.outcome(err)
+	}
+	state := CallState{Status: text(call.Status), AnsweredBy: text(call.AnsweredBy)}
+	state.DurationS, _ = strconv.Atoi(text(call.Duration))         // null while it goes on
+	state.Ended, _ = time.Parse(time.RFC1123Z, text(call.EndTime)) // likewise
+	return state, nil
 }
 
 // EndCall ends a call, whether it still waits, rings or is talked on. One that is over stays as it is.
