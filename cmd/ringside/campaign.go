@@ -9,6 +9,13 @@ import (
 )
 
 type campaignCommands struct {
+	List      campaignList      `cmd:"" help:"List an organisation's campaigns."`
+	Show      campaignShow      `cmd:"" help:"Show how a campaign calls its people, and how far it is."`
+	Set       campaignSet       `cmd:"" help:"Change how a campaign calls its people."`
+	Start     campaignStart     `cmd:"" help:"Begin to call a campaign's people, or go on with those who have no result. A running sidecar calls them."`
+	Pause     campaignPause     `cmd:"" help:"Call nobody more for now. Whoever is being called is talked to."`
+	Resume    campaignResume    `cmd:"" help:"Go on after a pause."`
+	Stop      campaignStop      `cmd:"" help:"Call nobody more."`
 	AddPerson campaignAddPerson `cmd:"" help:"Record that a campaign has called somebody, who is recognised when they call back."`
 }
 

@@ -49,7 +49,7 @@ func TestHelpOfEveryCommand(t *testing.T) {
 	}
 	want := []string{"serve", "demo", "simulate call", "simulate sms", "explain", "migrate", "org create", "org list", "org limit", "agent create", "agent list", "agent test",
 		"number add", "key create", "key list", "key rotate", "key revoke",
-		"member invite", "member list", "member role", "member link", "member remove", "contact add", "import", "campaign add-person", "config print", "healthcheck"}
+		"member invite", "member list", "member role", "member link", "member remove", "contact add", "import", "campaign list", "campaign show", "campaign set", "campaign start", "campaign pause", "campaign resume", "campaign stop", "campaign add-person", "config print", "healthcheck"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("the commands (-want +got):\n%s", diff)
 	}
@@ -279,6 +279,15 @@ func TestSetUpForPeople(t *testing.T) {
 	says("Keep it now: it is not shown again.", "key", "create", "--name", "dashboard")
 	says("Added Alex Chen, +1 415-555-1200: ", "contact", "add", "--name", "Alex Chen", "--phone", "415 555 1200")
 	says("Recorded Maria Gomez, "+maria+", called by Spring offer: ", "campaign", "add-person", "--campaign", "Spring offer", "--name", "Maria Gomez", "--phone", maria)
+	says("Spring offer: 1 people, 1 called, not started yet", "campaign", "list")
+	says("Calls 10:00 to 20:00 on sat, sun where people are; 7 a minute, 5 at once; 2 further attempts after 60 minutes.",
+		"campaign", "set", "spring offer", "--opens", "10:00", "--days", "sun,sat", "--calls-per-minute", "7", "--greeting", "Order {{ORDER}}.", "--hang-up-on-machines")
+	says("Spring offer is not started yet: 0 to be called, 0 being called, 0 done.", "campaign", "show", "Spring offer")
+	for _, tt := range [][3]string{{"start", "Spring offer", "There is nobody left to call"}, {"pause", "Spring offer", "it is not started yet"}, {"resume", "Autumn", `There is no campaign "Autumn"`}, {"stop", "Spring offer", "not calling"}} {
+		if status, _, errs := command(t, settings, "campaign", tt[0], tt[1]); status != exitFailed || !strings.Contains(errs, tt[2]) {
+			t.Errorf("%v ended with %d: %q", tt, status, errs)
+		}
+	}
 }
 
 // What should be looked at in a greeting is said, and the agent made all the same.

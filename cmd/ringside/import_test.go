@@ -98,7 +98,7 @@ func TestImportCommandColumns(t *testing.T) {
 	}{
 		{`--column: "Wer" says nothing of a column: write it like --column 'Handy=phone'.`, []string{"Wer"}},
 		{`--column: The column "Wer" is given more than once.`, []string{"Wer=name", "Wer=email"}},
-		{`columns: The column "Wer" cannot be "nom": there is no such field. A column is one of name, first_name, last_name, phone, email, tags, notes, or - to leave it out.`, []string{"Wer=nom"}},
+		{`columns: The column "Wer" cannot be "nom": there is no such field. A column is one of name, first_name, last_name, phone, email, tags, notes, variable, or - to leave it out.`, []string{"Wer=nom"}},
 		{`columns: The file has no column "Qui"; it has "Wer", "Anschluss=1", "Phone".`, []string{"Qui=name"}},
 		{`name: No column is the name.`, nil},
 	} {
