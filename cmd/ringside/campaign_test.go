@@ -24,7 +24,9 @@ func TestACampaignOfAThousandThatIsKilled(t *testing.T) {
 	results := []string{"busy", "no-answer", "failed", "no-answer", "busy", "canceled", "no-answer", "busy", "no-answer", "completed"}
 	twilio := restapi.New(restapi.Options{
 		Accounts: map[string]string{shop.account: shop.token},
-		Party:    func(to string) restapi.Party { return restapi.Party{Result: results[to[len(to)-1]-'0'], Rings: 10 * time.Millisecond} },
+		Party: func(to string) restapi.Party {
+			return restapi.Party{Result: results[to[len(to)-1]-'0'], Rings: 10 * time.Millisecond}
+		},
 		Fault: func(c restapi.Create) restapi.Fault {
 			return restapi.Fault{Drops: strings.HasSuffix(c.To, "7") && rand.IntN(5) == 0, Acts: true}
 		},

@@ -47,8 +47,8 @@ func TestHelpOfEveryCommand(t *testing.T) {
 			}
 		})
 	}
-	want := []string{"serve", "demo", "simulate call", "simulate sms", "explain", "migrate", "org create", "org list", "org limit", "agent create", "agent list", "agent test",
-		"number add", "key create", "key list", "key rotate", "key revoke",
+	want := []string{"serve", "demo", "simulate call", "simulate sms", "doctor", "explain", "migrate", "org create", "org list", "org limit", "agent create", "agent list", "agent test",
+		"number add", "number sync", "key create", "key list", "key rotate", "key revoke",
 		"member invite", "member list", "member role", "member link", "member remove", "contact add", "import", "campaign list", "campaign show", "campaign set", "campaign start", "campaign pause", "campaign resume", "campaign stop", "campaign add-person", "config print", "healthcheck"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("the commands (-want +got):\n%s", diff)
@@ -275,7 +275,7 @@ func TestSetUpForPeople(t *testing.T) {
 	says("Reception  \"Hello {{NAME}}, this is Acme. How can I help you?\"", "agent", "list")
 	agents, _ := object(t, settings, "agent", "list")["agents"].([]any)
 	agent, _ := agents[0].(map[string]any)["id"].(string)
-	says("A call comes in         https://ringside.example.com/twilio/voice\n", "number", "add", "(212) 555-0199", "--agent", agent)
+	says("A call comes in         https://ringside.example.com/twilio/voice#ct=2000&rt=3000&rc=1&rp=5xx,ct,rt\n", "number", "add", "(212) 555-0199", "--agent", agent)
 	says("Keep it now: it is not shown again.", "key", "create", "--name", "dashboard")
 	says("Added Alex Chen, +1 415-555-1200: ", "contact", "add", "--name", "Alex Chen", "--phone", "415 555 1200")
 	says("Recorded Maria Gomez, "+maria+", called by Spring offer: ", "campaign", "add-person", "--campaign", "Spring offer", "--name", "Maria Gomez", "--phone", maria)

@@ -7,6 +7,7 @@ import (
 	"ringside/internal/agent"
 	"ringside/internal/campaign"
 	"ringside/internal/ledger"
+	"ringside/internal/numbers"
 	"ringside/internal/org"
 	"ringside/internal/outgoing"
 	"ringside/internal/twilio"
@@ -29,6 +30,7 @@ func (s *sidecar) dispatch(store *outgoing.Store, orgs *org.Store, reader *ledge
 	calls := &campaign.Caller{Store: campaign.NewStore(s.db.Pool), Book: s.book, Orgs: orgs, Owns: s.lines.Owns, Log: s.log}
 	record := outgoing.Record(s.recorder, s.log)
 	sender := &outgoing.Twilio{API: api, Lines: s.lines, PublicURL: publicURL}
+	s.numbers = &numbers.Checker{API: api, Lines: s.lines, PublicURL: publicURL}
 	d := &outgoing.Dispatcher{Store: store, Sender: sender, Pace: s.config.CallPace, Workers: dispatchers, Log: s.log, Settled: func(ctx context.Context, i *outgoing.Item) {
 		calls.Settled(ctx, i)
 		record(ctx, i)

@@ -38,6 +38,7 @@ type commands struct {
 	Serve       serveCommand     `cmd:"" help:"Run the sidecar."`
 	Demo        demoCommand      `cmd:"" help:"Show Ringside at work: a seeded organisation, a built-in agent and simulated calls."`
 	Simulate    simulateCommands `cmd:"" help:"Act as Twilio against a running sidecar."`
+	Doctor      doctorCommand    `cmd:"" help:"Look at the set-up, and say what is wrong and what to do."`
 	Explain     explainCommand   `cmd:"" help:"Say why a number is or is not recognised."`
 	Migrate     migrateCommand   `cmd:"" help:"Bring the database's schema up to date."`
 	Org         orgCommands      `cmd:"" help:"Organisations: the tenants."`

@@ -13,7 +13,8 @@ import (
 )
 
 type numberCommands struct {
-	Add numberAdd `cmd:"" help:"Connect a Twilio phone number to a voice agent."`
+	Add  numberAdd  `cmd:"" help:"Connect a Twilio phone number to a voice agent."`
+	Sync numberSync `cmd:"" help:"Compare what is set for numbers at Twilio with what Ringside needs, and set it."`
 }
 
 type numberAdd struct {

@@ -25,6 +25,7 @@ import (
 	"ringside/internal/ledger"
 	"ringside/internal/member"
 	"ringside/internal/metrics"
+	"ringside/internal/numbers"
 	"ringside/internal/org"
 	"ringside/internal/outbox"
 	"ringside/internal/outgoing"
@@ -61,6 +62,7 @@ type sidecar struct {
 	members  *member.Store
 	audit    *audit.Log
 	pages    *dashboard.Dashboard
+	numbers  *numbers.Checker
 	demo     *demoPage // nil anywhere but in the demo
 
 	// stopSending ends the sending of calls and messages, before what tells of it cannot be written any more.
@@ -161,7 +163,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	s.members, s.audit = member.NewStore(s.db.Pool), audit.NewLog(s.db.Pool)
 	s.listen(callers, calls)
 	s.pages = &dashboard.Dashboard{PublicURL: publicURL, Orgs: store, Members: s.members, Audit: s.audit,
-		Book: s.book, Campaigns: campaign.NewStore(s.db.Pool), Ledger: ledger.NewReader(s.db.Pool), Log: s.log, ErasureKey: secret, ImportLimits: importLimits(s.config), Proxies: s.config.Proxies(), Health: s.health, Probe: probe}
+		Book: s.book, Campaigns: campaign.NewStore(s.db.Pool), Numbers: s.numbers, Ledger: ledger.NewReader(s.db.Pool), Log: s.log, ErasureKey: secret, ImportLimits: importLimits(s.config), Proxies: s.config.Proxies(), Health: s.health, Probe: probe}
 	if s.config.OIDCIssuer != "" {
 		s.pages.OIDC = &dashboard.OIDC{Issuer: s.config.OIDCIssuer, ClientID: s.config.OIDCClientID, ClientSecret: string(s.config.OIDCClientSecret)}
 	}

@@ -41,6 +41,8 @@ type Dashboard struct {
 	Probe func(context.Context, *org.Agent) Probe
 	// Desk sends messages and calls; nil where Twilio is only simulated.
 	Desk Desk
+	// Numbers asks Twilio how phone numbers are set; nil: nobody does.
+	Numbers Numbers
 	// Campaigns keeps how campaigns call.
 	Campaigns Campaigns
 	// Demo plays simulated calls; nil anywhere but in the demo.
@@ -80,7 +82,7 @@ func (d *Dashboard) Register(mux *http.ServeMux) {
 func (d *Dashboard) routes() []route {
 	var all []route
 	for _, some := range [][]route{
-		d.signInRoutes(), d.oidcRoutes(), d.activityRoutes(), d.contactRoutes(), d.reachRoutes(), d.importRoutes(), d.campaignRoutes(), d.callingRoutes(), d.agentRoutes(), d.billingRoutes(),
+		d.signInRoutes(), d.oidcRoutes(), d.activityRoutes(), d.contactRoutes(), d.reachRoutes(), d.importRoutes(), d.campaignRoutes(), d.callingRoutes(), d.checkRoutes(), d.agentRoutes(), d.billingRoutes(),
 		d.settingsRoutes(), d.keyRoutes(), d.numberRoutes(), d.privacyRoutes(), d.demoRoutes(),
 	} {
 		all = append(all, some...)

@@ -18,6 +18,7 @@ type numbersPage struct {
 	Agents   []option
 	Accounts []string
 	Webhooks []webhook
+	CanCheck bool // Twilio can be asked
 	Public   bool // Twilio can reach the public URL, as far as the URL tells
 }
 
@@ -45,7 +46,7 @@ func (d *Dashboard) numberRoutes() []route {
 
 func (v *visit) numbersPage() (*numbersPage, error) {
 	ctx := v.r.Context()
-	p := &numbersPage{frame: settingsFrame("Phone numbers", "numbers"), Public: v.PublicURL.Secure()}
+	p := &numbersPage{frame: settingsFrame("Phone numbers", "numbers"), CanCheck: v.Dashboard.Numbers != nil, Public: v.PublicURL.Secure()}
 	p.Wide, p.Zone = true, v.zone()
 	numbers, err := v.Orgs.Numbers(ctx, v.org.ID)
 	if err != nil {

@@ -35,7 +35,7 @@ func (r route) changes() bool { return r.method != http.MethodGet }
 
 // everyRoute has the demo's paths, too.
 func everyRoute(t *testing.T) *site {
-	return open(t, func(d *Dashboard) { d.Demo, d.Desk = quietDemo{}, &outbox{} })
+	return open(t, func(d *Dashboard) { d.Demo, d.Desk, d.Numbers = quietDemo{}, &outbox{}, &console{} })
 }
 
 func TestEveryPathHasItsGuard(t *testing.T) {

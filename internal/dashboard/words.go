@@ -82,7 +82,7 @@ var actions = map[string]string{
 	"campaign.change": "changed how a campaign calls", "campaign.start": "started a campaign", "campaign.pause": "paused a campaign", "campaign.resume": "resumed a campaign", "campaign.stop": "stopped a campaign",
 	"campaign.add_person": "added somebody to a campaign", "campaign.result": "recorded the result of a campaign's call",
 	"agent.add": "added a voice agent", "agent.change": "changed a voice agent", "agent.delete": "deleted a voice agent", "agent.test": "tested the connection to a runtime",
-	"number.add": "connected a phone number", "number.move": "moved a phone number", "number.remove": "disconnected a phone number", "account.token": "changed a Twilio auth token",
+	"number.add": "connected a phone number", "number.move": "moved a phone number", "number.remove": "disconnected a phone number", "number.sync": "set a phone number at Twilio", "account.token": "changed a Twilio auth token",
 	"member.invite": "invited a member", "member.role": "changed a member's role", "member.remove": "removed a member", "member.link": "made a new link for a member",
 	"password.change": "changed their password", "session.end": "ended a session", "session.end_others": "ended their other sessions",
 	"key.create": "created an API key", "key.rotate": "rotated an API key", "key.revoke": "revoked an API key",

@@ -70,6 +70,7 @@ var design = []layer{
 		{"internal/ledger", "calls and messages are what it shows"},
 		{"internal/outgoing", "people are written to and called from it"},
 		{"internal/campaign", "how campaigns call is set in it"},
+		{"internal/numbers", "what is set at Twilio is shown and set in it"},
 		{"contacts", "the address book is kept in it"},
 		{"contacts/sheet", "how large a file may be, and what its columns are"},
 		{"internal/audit", "who changed what"},
@@ -78,6 +79,13 @@ var design = []layer{
 		{"internal/phone", "numbers are shown as people write them"},
 		{"internal/problem", "errors become pages"},
 		{"internal/twilio", "the public URL says where browsers reach it"},
+	}},
+	{"internal/numbers", []arrow{
+		{"internal/org", "which numbers, and the tokens of their accounts"},
+		{"internal/twilio/rest", "Twilio is asked by it"},
+		{"internal/twilio", "what has to be set"},
+		{"internal/phone", "the number that is asked for"},
+		{"internal/problem", "why Twilio does not tell, in words"},
 	}},
 	{"internal/webhook", []arrow{
 		{"internal/org", "the switchboard says whose number was called and who signed"},

@@ -38,6 +38,21 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool) ([]string, error) {
 	return newMigrator(pool, migrations()).run(ctx)
 }
 
+// Current reports whether the database has the schema of this program. One that a newer Ringside has
+// migrated is an error, as it is to [Migrate]. Nothing is changed.
+func Current(ctx context.Context, pool *pgxpool.Pool) (bool, error) {
+	m := newMigrator(pool, migrations())
+	target, err := m.target()
+	if err != nil {
+		return false, err
+	}
+	current, err := currentVersion(ctx, pool)
+	if err == nil && current > target {
+		err = newerError(current, target)
+	}
+	return current == target, err
+}
+
 // SchemaFingerprint names the content of all migrations: two programs with the same fingerprint
 // make the same schema. It is 16 hexadecimal digits.
 func SchemaFingerprint() string {

@@ -51,6 +51,12 @@ type Server struct {
 	stopErr   error
 }
 
+// HasPrivate reports whether a data folder has a private Postgres.
+func HasPrivate(dataDir string) bool {
+	_, err := os.Stat(filepath.Join(dataDir, clusterName))
+	return err == nil
+}
+
 // StartPrivate makes sure that the private Postgres of the data folder runs, with a database named
 // ringside, and returns a user of it, who must call [Server.Stop]. The first time, it makes the
 // data folder and the cluster (about a second). It waits while another process starts or stops the
