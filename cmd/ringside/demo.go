@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -27,7 +26,7 @@ type demoCommand struct {
 }
 
 func (c *demoCommand) Help() string {
-	return "Starts a sidecar with an organisation of its own and a built-in agent, and plays calls against it over the real wire. " +
+	return "Starts a sidecar with an organisation of its own, a built-in agent and a stand-in for Twilio, and plays calls, messages and a campaign's call over the real wire. " +
 		"Then it stays up until Ctrl-C, so that you can place calls yourself with `ringside simulate call`. What it made is removed at the end."
 }
 
@@ -44,12 +43,18 @@ func (c *demoCommand) Run(a *app) (err error) {
 	defer stop()
 	a.config.PublicURL = ""                                    // Twilio is simulated on this machine
 	a.config.DataDir = filepath.Join(a.config.DataDir, "demo") // apart from anybody's data
+	exchange, err := openDemoTwilio()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, exchange.close()) }()
+	a.config.TwilioAPIURL = exchange.url
 	s, err := bind(a.config, a.log, listenNearby)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	s.demo = &demoPage{}
+	s.demo = &demoPage{opened: make(chan struct{})}
 	err = s.start(ctx)
 	if ctx.Err() != nil {
 		return stoppedEarly(ctx)
@@ -57,7 +62,7 @@ func (c *demoCommand) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	d, err := newDemo(ctx, a, s, c.Verbose)
+	d, err := newDemo(ctx, a, s, exchange, c.Verbose)
 	if err != nil {
 		return err
 	}
@@ -101,6 +106,8 @@ type demo struct {
 	number   phone.Number
 	runtime  *simulate.Runtime
 	twilio   *simulate.Twilio
+	exchange *demoTwilio
+	mail     *simulate.Correspondent // answers messages
 	stranger string
 	token    string        // path of the file with the auth token
 	pace     time.Duration // before each thing a caller says, so that one can follow
@@ -109,14 +116,15 @@ type demo struct {
 
 // newDemo seeds an organisation of its own, so that demos neither meet one another nor anybody's
 // data. What a failure leaves is removed.
-func newDemo(ctx context.Context, a *app, s *sidecar, verbose bool) (_ *demo, err error) {
+func newDemo(ctx context.Context, a *app, s *sidecar, exchange *demoTwilio, verbose bool) (_ *demo, err error) {
 	printer := simulate.NewPrinter(a.out)
 	printer.Verbose = verbose
 	observe := func(e simulate.Event) {
 		printer.Print(e)
 		s.demo.told(e)
 	}
-	d := &demo{app: a, sidecar: s, store: org.NewStore(s.db.Pool)}
+	exchange.watch(observe)
+	d := &demo{app: a, sidecar: s, store: org.NewStore(s.db.Pool), exchange: exchange}
 	if d.runtime, err = simulate.StartRuntime(simulate.RuntimeOptions{Behaviour: simulate.Receptionist, Observe: observe}); err != nil {
 		return nil, err
 	}
@@ -125,13 +133,15 @@ func newDemo(ctx context.Context, a *app, s *sidecar, verbose bool) (_ *demo, er
 			err = errors.Join(err, d.remove())
 		}
 	}()
-	token := strings.ToLower(rand.Text())
-	d.twilio = &simulate.Twilio{BaseURL: localURL(s.public), AccountSID: simulate.NewSID("AC"), AuthToken: token, Observe: observe}
+	d.twilio = &simulate.Twilio{BaseURL: localURL(s.public), AccountSID: exchange.account, AuthToken: exchange.token, Observe: observe}
 	if err := d.seed(ctx); err != nil {
 		return nil, err
 	}
+	if err := d.correspond(ctx, observe); err != nil {
+		return nil, err
+	}
 	path := filepath.Join(a.config.DataDir, "demo-auth-token."+string(d.org.ID[:8]))
-	if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(exchange.token+"\n"), 0o600); err != nil {
 		return nil, fmt.Errorf("write the demo's auth token: %w", err)
 	}
 	d.token = path
@@ -153,7 +163,7 @@ func (d *demo) seed(ctx context.Context) (err error) {
 	}
 	for _, person := range []contacts.Draft{
 		{Name: "Alex Chen", Phone: alexPhone, Email: "alex@acme.io", Tags: []string{"vip"}, Notes: "Prefers morning calls"},
-		{Name: "Jamie Lee", Phone: "+12025550133"},
+		{Name: "Jamie Lee", Phone: jamiePhone},
 	} {
 		if _, err := d.sidecar.book.Add(ctx, d.org, person); err != nil {
 			return err
@@ -197,6 +207,9 @@ func fictional() string {
 func (d *demo) remove() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
+	if d.mail != nil {
+		d.mail.Close()
+	}
 	d.runtime.Close()
 	err := d.sidecar.quiesce()
 	if d.org.ID != "" {

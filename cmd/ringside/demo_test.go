@@ -55,7 +55,7 @@ func nothingLeft(t *testing.T, db *pgxpool.Pool, dir string) {
 	}
 }
 
-// showsTheCalls checks what a newcomer sees of a demo that went well: call by call, though the two
+// showsTheCalls checks what a newcomer sees of a demo that went well: part by part, though the two
 // sides of a call need not come in one order.
 func showsTheCalls(t *testing.T, p *program) {
 	t.Helper()
@@ -65,13 +65,16 @@ func showsTheCalls(t *testing.T, p *program) {
 	shown := strings.Split(p.stdout.String(), "\n── ")
 	wanted := [][]string{
 		{"Ringside is up, with an organisation of its own", "The agent greets with: \"Hello {{NAME}}, this is Acme. How can I help you?\""},
-		{"Call 1 of 4: Alex Chen calls", "“Hello Alex Chen, this is Acme. How can I help you?”", `notes "Prefers morning calls"`, "✓ +1 415-555-1200: greeted by name"},
-		{"Call 2 of 4: Maria Gomez calls back", "“Hello Maria Gomez, this is Acme. How can I help you?”", "✓ +1 312-555-0142: greeted by name"},
-		{"Call 3 of 4: A stranger calls", "“Hello, this is Acme. How can I help you?”", "ringside.capture_contact", "not greeted by name"},
-		{"Call 4 of 4: The stranger calls again", "“Hello Robin Park, this is Acme. How can I help you?”", "e-mail robin@example.com", "All 4 calls went as they should."},
+		{"1 of 6: Alex Chen calls", "“Hello Alex Chen, this is Acme. How can I help you?”", `notes "Prefers morning calls"`, "✓ +1 415-555-1200: greeted by name"},
+		{"2 of 6: Maria Gomez calls back", "“Hello Maria Gomez, this is Acme. How can I help you?”", "✓ +1 312-555-0142: greeted by name"},
+		{"3 of 6: A stranger calls", "“Hello, this is Acme. How can I help you?”", "ringside.capture_contact", "not greeted by name"},
+		{"4 of 6: The stranger calls again", "“Hello Robin Park, this is Acme. How can I help you?”", "e-mail robin@example.com"},
+		{"5 of 6: Jamie Lee writes a message", "“Hello Jamie Lee, yes: from nine to four.”", "ringside.send_sms", "“STOP”", "✓ +1 202-555-0133: answered by name, and gets no messages any more"},
+		{"6 of 6: The campaign “Autumn service” calls Sam Ortiz", "“Hello Sam Ortiz, your touring bike is due for its service.”", "Comes every year", "✓ +1 312-555-0177: called once and greeted by name",
+			"All 6 went as they should."},
 	}
 	if len(shown) != len(wanted) {
-		t.Fatalf("the demo shows %d calls, want 4", len(shown)-1)
+		t.Fatalf("the demo shows %d parts, want 6", len(shown)-1)
 	}
 	for n, parts := range wanted {
 		for _, part := range parts {
@@ -119,10 +122,10 @@ func TestDemoThatGoesWrong(t *testing.T) {
 	for _, tt := range []struct {
 		name, table, spoil, complaint, failed string
 	}{
-		{"the runtime refuses", "voice_agents", "NEW.runtime_url := '" + broken.URL() + "'", "✗ the agent got no session", "4 of 4"},
+		{"the runtime refuses", "voice_agents", "NEW.runtime_url := '" + broken.URL() + "'", "✗ the agent got no session", "4 of 6"},
 		{"a caller is misnamed", "contacts", "NEW.name := replace(NEW.name, 'Alex', 'Alec')",
-			`✗ the caller heard "Hello Alec Chen, this is Acme. How can I help you?" instead of "Hello Alex Chen, this is Acme. How can I help you?"`, "1 of 4"},
-		{"the agent is not told", "contacts", "NEW.notes := ''", `✗ the agent was not told "Prefers morning calls"`, "1 of 4"},
+			`✗ the caller heard "Hello Alec Chen, this is Acme. How can I help you?" instead of "Hello Alex Chen, this is Acme. How can I help you?"`, "1 of 6"},
+		{"the agent is not told", "contacts", "NEW.notes := ''", `✗ the agent was not told "Prefers morning calls"`, "1 of 6"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -138,7 +141,7 @@ func TestDemoThatGoesWrong(t *testing.T) {
 			if shown := p.stdout.String(); !strings.Contains(shown, "\n"+tt.complaint) {
 				t.Errorf("the demo does not complain %q, but shows:\n%s", tt.complaint, shown)
 			}
-			if said := p.stderr.String(); !strings.HasSuffix(said, "ringside: "+tt.failed+" calls did not go as they should\n") {
+			if said := p.stderr.String(); !strings.HasSuffix(said, "ringside: "+tt.failed+" did not go as they should\n") {
 				t.Errorf("said %q", said)
 			}
 			nothingLeft(t, db, dir)
@@ -175,7 +178,7 @@ func TestDemoInterrupted(t *testing.T) {
 	t.Parallel()
 	url, dir := pgtest.URL(t), t.TempDir()
 	p := start(t, []string{"DATABASE_URL=" + url, "RINGSIDE_DATA_DIR=" + dir}, "demo")
-	p.stdout.await(t, "Call 1 of 4", p.ended)
+	p.stdout.await(t, "1 of 6: ", p.ended)
 	p.signal(syscall.SIGINT)
 	if status := p.status(); status != 0 {
 		t.Errorf("the demo ended with status %d", status)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ringside/internal/dashboard"
+	"ringside/internal/org"
 	"ringside/internal/phone"
 	"ringside/internal/problem"
 	"ringside/internal/simulate"
@@ -17,8 +18,10 @@ import (
 type demoPage struct {
 	pages interface{ Happened(dashboard.DemoLine) }
 
+	opened chan struct{} // closed when the demo is there
+
 	mu    sync.Mutex
-	demo  *demo     // nil until it is there
+	demo  *demo     // nil until then
 	begun time.Time // of the call that was begun last
 }
 
@@ -32,6 +35,7 @@ func (p *demoPage) Callers() []dashboard.DemoCaller {
 		{ID: "maria", Name: "Maria Gomez", About: "was called by a campaign"},
 		{ID: "stranger", Name: "Somebody new", About: "calls from a number that nobody knows"},
 		{ID: "forged", Name: "Somebody posing as Alex", About: "calls with Alex's number, and the carrier says it is forged"},
+		{ID: "text", Name: "Maria Gomez writes", About: "sends a message, which the agent answers"},
 		{ID: "withheld", Name: "A withheld number", About: "hides their number"},
 	}
 }
@@ -66,19 +70,40 @@ func (p *demoPage) open(d *demo) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.demo = d
+	close(p.opened)
+}
+
+// await waits until the demo is there, and has what is sent be its own organisation's: of two demos on one
+// database, each has a Twilio of its own. It reports false if ctx ends first.
+func (p *demoPage) await(ctx context.Context, only ...*org.ID) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-p.opened:
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, o := range only {
+		*o = p.demo.org.ID
+	}
+	return true
 }
 
 // Play implements [dashboard.Demo].
 func (p *demoPage) Play(ctx context.Context, caller string) error {
-	call, err := p.call(caller)
-	if err != nil {
-		return err
-	}
 	p.mu.Lock()
 	d := p.demo
 	p.mu.Unlock()
 	if d == nil {
 		return problem.New(problem.CodeUnavailable, "The demo has only just begun. Try again in a moment.")
+	}
+	if caller == "text" {
+		_, err := d.twilio.Send(ctx, simulate.Text{From: mariaPhone, To: d.number.String(), Body: demoQuestion})
+		return err
+	}
+	call, err := p.call(caller)
+	if err != nil {
+		return err
 	}
 	call.To = d.number.String()
 	_, err = d.twilio.Place(ctx, call)
@@ -92,7 +117,7 @@ func (p *demoPage) told(e simulate.Event) {
 		return
 	}
 	p.mu.Lock()
-	if e.Kind == simulate.KindCall || p.begun.IsZero() {
+	if e.Kind == simulate.KindCall || e.Kind == simulate.KindText || p.begun.IsZero() {
 		p.begun = e.Time
 	}
 	line.At = e.Time.Sub(p.begun)
@@ -118,6 +143,12 @@ func demoLine(e simulate.Event) (l dashboard.DemoLine, ok bool) {
 		return dashboard.DemoLine{Kind: "agent", Who: "Agent says", Text: e.Text}, true
 	case simulate.KindPrompt:
 		return dashboard.DemoLine{Kind: "caller", Who: "Caller says", Text: e.Text}, true
+	case simulate.KindText:
+		return dashboard.DemoLine{Kind: "call", Who: "Twilio", Text: plainly(e.Text)}, true
+	case simulate.KindWritten:
+		return dashboard.DemoLine{Kind: "caller", Who: "Sender writes", Text: e.Text}, true
+	case simulate.KindAnswered:
+		return dashboard.DemoLine{Kind: "agent", Who: "Sender reads", Text: e.Text}, true
 	case simulate.KindAgentTool:
 		return dashboard.DemoLine{Kind: "note", Who: "Agent", Text: used(e.Text)}, true
 	case simulate.KindReject:
@@ -148,6 +179,8 @@ func used(tool string) string {
 		return "makes a note"
 	case "ringside.summary":
 		return "sums the call up"
+	case "ringside.send_sms":
+		return "answers the message"
 	case "ringside.not_me":
 		return "learns that the caller is somebody else"
 	}

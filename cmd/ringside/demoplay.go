@@ -38,14 +38,14 @@ func (d *demo) scenes() []scene {
 	}
 }
 
-// play places the calls one after the other and checks each against what was on the wire.
+// play plays one part after the other and checks each against what was on the wire.
 func (d *demo) play(ctx context.Context) error {
 	fmt.Fprintf(d.app.out, "Ringside is up, with an organisation of its own (%s), its number %s, and a built-in agent.\nThe agent greets with: %q\n",
 		d.org.Name, d.number.Readable(), demoGreeting)
-	scenes := d.scenes()
-	for i, sc := range scenes {
-		fmt.Fprintf(d.app.out, "\n── Call %d of %d: %s ──\n", i+1, len(scenes), sc.title)
-		if err := d.scene(ctx, sc); err != nil {
+	acts := d.acts()
+	for i, act := range acts {
+		fmt.Fprintf(d.app.out, "\n── %d of %d: %s ──\n", i+1, len(acts), act.title)
+		if err := act.play(ctx); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -54,10 +54,24 @@ func (d *demo) play(ctx context.Context) error {
 		}
 	}
 	if d.failures > 0 {
-		return fmt.Errorf("%d of %d calls did not go as they should", d.failures, len(scenes))
+		return fmt.Errorf("%d of %d did not go as they should", d.failures, len(acts))
 	}
-	fmt.Fprintf(d.app.out, "\nAll %d calls went as they should.\n", len(scenes))
+	fmt.Fprintf(d.app.out, "\nAll %d went as they should.\n", len(acts))
 	return nil
+}
+
+// act is a part of the demo.
+type act struct {
+	title string
+	play  func(context.Context) error
+}
+
+// acts are the demo's parts: calls that come in, messages, and a campaign's call.
+func (d *demo) acts() (acts []act) {
+	for _, sc := range d.scenes() {
+		acts = append(acts, act{sc.title, func(ctx context.Context) error { return d.scene(ctx, sc) }})
+	}
+	return append(acts, act{"Jamie Lee writes a message, is answered, and then wants no more", d.messages}, act{"The campaign “" + demoOutbound + "” calls Sam Ortiz", d.outbound})
 }
 
 // scene plays one call and checks it: what the caller heard, what the agent was told, and that the

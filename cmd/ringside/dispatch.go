@@ -50,9 +50,12 @@ func (s *sidecar) dispatch(store *outgoing.Store, orgs *org.Store, reader *ledge
 	s.background.Go(func() {
 		defer close(done)
 		defer api.Close()
+		if s.demo != nil && !s.demo.await(ctx, &d.Only, &calls.Only) {
+			return
+		}
+		s.background.Go(func() { calls.Run(ctx) })
 		d.Run(ctx)
 	})
-	s.background.Go(func() { calls.Run(ctx) })
 	s.stopSending = func(patience context.Context) {
 		stop()
 		select {

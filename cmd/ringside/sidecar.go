@@ -167,9 +167,8 @@ func (s *sidecar) start(ctx context.Context) error {
 	if s.config.OIDCIssuer != "" {
 		s.pages.OIDC = &dashboard.OIDC{Issuer: s.config.OIDCIssuer, ClientID: s.config.OIDCClientID, ClientSecret: string(s.config.OIDCClientSecret)}
 	}
-	if s.demo == nil {
-		s.pages.Desk = desk
-	} else {
+	s.pages.Desk = desk
+	if s.demo != nil {
 		s.pages.Demo, s.demo.pages = s.demo, s.pages
 	}
 	s.serve(&api.API{Keys: store, Audit: s.audit, Decisions: calls, Orgs: store, Book: s.book, Ledger: reader, Tools: tools, Desk: desk, Campaigns: campaign.NewStore(s.db.Pool),

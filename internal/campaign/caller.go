@@ -19,6 +19,8 @@ type Caller struct {
 	Book  *contacts.Book
 	Orgs  *org.Store
 	Lines Lines
+	// Only is the organisation whose campaigns call; "" is everybody's.
+	Only org.ID
 	// Owns reports whether a number is the organisation's own.
 	Owns func(org.ID, phone.Number) bool
 	// Placed makes the dispatcher look at once for calls that were handed over.
@@ -69,7 +71,7 @@ func (c *Caller) Look(ctx context.Context) error {
 	if err := c.Store.within(ctx, func(tx pgx.Tx) error { return recall(ctx, tx, "") }); err != nil {
 		return failed("take back calls", err)
 	}
-	rows, err := c.Store.pool.Query(ctx, `SELECT id::text FROM campaigns WHERE state = 'running' AND next_at <= now() ORDER BY next_at`)
+	rows, err := c.Store.pool.Query(ctx, `SELECT id::text FROM campaigns WHERE state = 'running' AND next_at <= now() AND ($1 = '' OR org_id = nullif($1, '')::uuid) ORDER BY next_at`, c.Only)
 	if err != nil {
 		return failed("look for campaigns", err)
 	}

@@ -45,11 +45,11 @@ const underWaySQL = `
 	LEFT JOIN outgoing o ON o.id = p.outgoing_id
 	LEFT JOIN interactions i ON i.org_id = p.org_id AND i.sid = o.sid
 	LEFT JOIN LATERAL (SELECT value->>'AnsweredBy' AS answered_by FROM jsonb_each(i.details) WHERE value ? 'AnsweredBy' LIMIT 1) m ON true
-	WHERE p.call_state = 'calling' AND (o.id IS NULL OR o.state IN ('sent', 'failed'))`
+	WHERE p.call_state = 'calling' AND (o.id IS NULL OR o.state IN ('sent', 'failed')) AND ($2 = '' OR p.org_id = nullif($2, '')::uuid)`
 
 // results keeps what has come of calls.
 func (c *Caller) results(ctx context.Context) error {
-	rows, err := c.Store.pool.Query(ctx, underWaySQL, summarised)
+	rows, err := c.Store.pool.Query(ctx, underWaySQL, summarised, c.Only)
 	if err != nil {
 		return failed("look for results of calls", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"ringside/internal/org"
 	"ringside/internal/problem"
 	"ringside/internal/twilio/rest"
 )
@@ -51,6 +52,8 @@ type Dispatcher struct {
 	Sender Sender
 	// Pace is the least time between the beginnings of two calls from one number.
 	Pace time.Duration
+	// Only is the organisation whose items are sent; "" sends everybody's.
+	Only org.ID
 	// Workers is how many items are sent at once.
 	Workers int
 	// Settled is told of each item that was sent or has failed, before others see it; nil tells nobody.
@@ -86,7 +89,7 @@ func (d *Dispatcher) Run(ctx context.Context) {
 
 func (d *Dispatcher) work(ctx context.Context) {
 	for away := false; ctx.Err() == nil; {
-		i, err := d.Store.claim(ctx, d.Pace, lease)
+		i, err := d.Store.claim(ctx, d.Pace, lease, d.Only)
 		switch {
 		case ctx.Err() != nil:
 			return

@@ -148,6 +148,7 @@ WITH due AS (
 	WHERE o.state IN ('waiting', 'sending', 'unclear') AND o.due_at <= now() AND (o.leased_until IS NULL OR o.leased_until < now())
 		AND (o.state <> 'waiting' OR o.send_before IS NULL OR o.send_before > now())
 		AND (o.kind = 'message' OR o.state <> 'waiting' OR p.next_at IS NULL OR p.next_at <= now())
+		AND ($3 = '' OR o.org_id = nullif($3, '')::uuid)
 	ORDER BY o.due_at, o.id LIMIT 1 FOR UPDATE OF o SKIP LOCKED
 ), turn AS (
 	INSERT INTO outgoing_pace AS held (org_id, from_number, next_at)
@@ -161,9 +162,9 @@ FROM due WHERE o.id = due.id AND (due.kind = 'message' OR due.state <> 'waiting'
 RETURNING ` + itemColumns
 
 // claim takes something that is due, for as long as the lease, or nil. Calls from one number begin at
-// least pace apart. One that it returns as Sending is to be sent, one that is Unclear to be looked for.
-func (s *Store) claim(ctx context.Context, pace, lease time.Duration) (*Item, error) {
-	i, err := readItem(s.pool.QueryRow(ctx, claimSQL, pace, lease))
+// least pace apart. only is an organisation, "" for all. One that it returns as Sending is to be sent, one that is Unclear to be looked for.
+func (s *Store) claim(ctx context.Context, pace, lease time.Duration, only org.ID) (*Item, error) {
+	i, err := readItem(s.pool.QueryRow(ctx, claimSQL, pace, lease, only))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
