@@ -47,7 +47,7 @@ func TestHelpOfEveryCommand(t *testing.T) {
 			}
 		})
 	}
-	want := []string{"serve", "demo", "simulate call", "simulate sms", "doctor", "explain", "migrate", "org create", "org list", "org limit", "agent create", "agent list", "agent test",
+	want := []string{"serve", "demo", "simulate call", "simulate sms", "simulate outbound", "doctor", "explain", "migrate", "org create", "org list", "org limit", "agent create", "agent list", "agent test",
 		"number add", "number sync", "key create", "key list", "key rotate", "key revoke",
 		"member invite", "member list", "member role", "member link", "member remove", "contact add", "import", "campaign list", "campaign show", "campaign set", "campaign start", "campaign pause", "campaign resume", "campaign stop", "campaign add-person", "config print", "healthcheck"}
 	if diff := cmp.Diff(want, names); diff != "" {

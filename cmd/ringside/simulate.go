@@ -17,8 +17,9 @@ import (
 )
 
 type simulateCommands struct {
-	Call simulateCall `cmd:"" help:"Place a call as Twilio would, and show the conversation as it happens."`
-	SMS  simulateSMS  `cmd:"" name:"sms" help:"Send a message as Twilio would, and show what comes back."`
+	Call     simulateCall     `cmd:"" help:"Place a call as Twilio would, and show the conversation as it happens."`
+	SMS      simulateSMS      `cmd:"" name:"sms" help:"Send a message as Twilio would, and show what comes back."`
+	Outbound simulateOutbound `cmd:"" help:"Have the sidecar place a call, stand in for Twilio's REST API, and play whoever is called."`
 }
 
 // simulated are the settings of whatever is simulated: who it is from and to, and where the sidecar is.

@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"net"
 	"net/url"
 	"strings"
 	"testing"
 
+	"ringside/internal/org"
 	"ringside/internal/postgres/pgtest"
 )
 
@@ -119,5 +121,46 @@ func TestSimulateSMS(t *testing.T) {
 		Scan(&said, &media, &contact))
 	if said != "A picture" || media != "https://example.com/cat.jpg" || contact != "Alex Chen" {
 		t.Errorf("kept %q, %q of %q", said, media, contact)
+	}
+}
+
+func TestSimulateOutbound(t *testing.T) {
+	t.Parallel()
+	database := pgtest.URL(t)
+	shop := openShop(t, database)
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // a port that is free in a moment
+	must(t, err)
+	api := listener.Addr().String()
+	must(t, listener.Close())
+	side := serve(t, "DATABASE_URL="+database, "TWILIO_API_URL=http://"+api, "RINGSIDE_CALL_PACE=10ms")
+	_, plain, err := org.NewStore(shop.db).CreateKey(t.Context(), shop.org.ID, "test")
+	must(t, err)
+	key, token := writeFile(t, plain), writeFile(t, shop.token)
+	outbound := func(more ...string) (int, string, string) {
+		t.Helper()
+		return command(t, nil, append([]string{"simulate", "outbound", "--url", side.Listen, "--api-listen", api, "--key-file", key, "--auth-token-file", token, "--account-sid", shop.account, "--rings", "10ms"}, more...)...)
+	}
+	status, out, errs := outbound("--to", alex, "--context", "The order is ready.", "--say", "What do you know about me?", "--say", "Goodbye.")
+	for _, want := range []string{"“" + greetsAlex + "”", "caller says        “Goodbye.”", ": completed.\n"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the output lacks %q:\n%s%s", want, out, errs)
+		}
+	}
+	if status != 0 {
+		t.Errorf("ended with %d", status)
+	}
+	status, out, errs = outbound("--to", jamie, "--result", "busy", "--json")
+	var report struct{ SID, Status string }
+	if err := json.Unmarshal([]byte(out), &report); status != 0 || err != nil || report.Status != "busy" {
+		t.Errorf("busy: %d %s %s", status, out, errs)
+	}
+	if status, _, errs := outbound("--to", "12"); status != exitFailed || !strings.Contains(errs, "too few digits") {
+		t.Errorf("to nobody: %d %s", status, errs)
+	}
+	if status, _, errs := command(t, nil, "simulate", "outbound", "--url", side.Listen, "--to", alex, "--key-file", key); status != exitFailed || !strings.Contains(errs, "auth_token_file: ") && !strings.Contains(errs, "--account-sid") {
+		t.Errorf("without an account: %d %s", status, errs)
+	}
+	if status, _, errs := outbound("--to", alex, "--key-file", token); status != exitFailed || errs == "" {
+		t.Errorf("with a wrong key: %d %s", status, errs)
 	}
 }
