@@ -15,15 +15,18 @@ type parties struct {
 	direction            string // of the ledger
 }
 
-// outboundCall is the ledger's direction of a call that we placed.
-const outboundCall = "outbound"
+// The ledger's directions: of a call that comes in, and of one that we placed.
+const (
+	inboundCall  = "inbound"
+	outboundCall = "outbound"
+)
 
 // partiesOf tells our number from the other party's. On a call that we placed, Twilio's From is ours.
 func partiesOf(form *twilio.Form) parties {
 	if strings.HasPrefix(form.Get("Direction"), "outbound") {
 		return parties{form, "From", "To", outboundCall}
 	}
-	return parties{form, "To", "From", "inbound"}
+	return parties{form, "To", "From", inboundCall}
 }
 
 func (p parties) ours() string   { return p.form.Get(p.ourField) }

@@ -2,7 +2,6 @@ package voice
 
 import (
 	"context"
-	"encoding/json"
 	"sync"
 	"time"
 
@@ -18,9 +17,10 @@ import (
 // session is one call on the relay: Twilio's socket, the runtime's, and what passes between them.
 type session struct {
 	service   *Service
-	caller    *peer // Twilio
-	runtime   *peer // the agent runtime
-	first     []byte
+	dialect   *dialect
+	caller    *peer    // Twilio
+	runtime   *peer    // the agent runtime
+	first     [][]byte // Twilio's first messages, until the runtime has them
 	route     *org.Route
 	sessionID string
 	attempt   int
@@ -70,7 +70,7 @@ func (s *session) run(ctx context.Context) {
 	s.keepTranscript()
 }
 
-// connect dials the runtime and gives it Twilio's first message with the caller added.
+// connect dials the runtime and gives it Twilio's first messages, the last one with the caller added.
 func (s *session) connect(ctx context.Context) error {
 	conn, err := s.service.dialRuntime(ctx, s.route.Agent, s.call.SID)
 	if err != nil {
@@ -81,14 +81,17 @@ func (s *session) connect(ctx context.Context) error {
 	if s.service.Tools.Disowned(ctx, &s.call) {
 		caller = recognize.Unknown()
 	}
-	packet, err := agent.AddCaller(s.first, caller)
+	last := len(s.first) - 1
+	packet, err := s.dialect.addCaller(s, s.first[last], caller)
 	if err != nil { // it was JSON a moment ago; the runtime still gets what Twilio said
-		s.service.Log.Error("could not add the caller to setup", "call_sid", s.call.SID, "error", err)
-		packet = s.first
+		s.service.Log.Error("could not add the caller to Twilio's first message", "path", s.dialect.path, "call_sid", s.call.SID, "error", err)
+		packet = s.first[last]
 	}
-	if err := s.runtime.write(websocket.TextMessage, packet); err != nil {
-		s.runtime.drop()
-		return err
+	for _, message := range append(s.first[:last:last], packet) {
+		if err := s.runtime.write(websocket.TextMessage, message); err != nil {
+			s.runtime.drop()
+			return err
+		}
 	}
 	s.first = nil
 	return nil
@@ -100,14 +103,10 @@ func (s *session) unreachable(cause error) {
 	s.service.Metrics.RelayEnds.WithLabelValues("runtime_unreachable").Inc()
 	if s.service.Due("unreachable " + s.route.Agent.ID) {
 		s.service.Log.Error("the agent runtime cannot be reached; callers hear the apology or get the fallback number",
-			"agent", s.route.Agent.Name, "runtime_url", redactedURL(s.route.Agent.RuntimeURL), "call_sid", s.call.SID, "error", cause)
+			"path", s.dialect.path, "agent", s.route.Agent.Name, "runtime_url", redactedURL(s.route.Agent.RuntimeURL), "call_sid", s.call.SID, "error", cause)
 	}
-	handoff, _ := json.Marshal(map[string]string{"reasonCode": reasonUnreachable})
-	end, _ := json.Marshal(map[string]string{"type": "end", "handoffData": string(handoff)}) // strings always marshal
 	defer context.AfterFunc(s.shut, s.caller.drop)()
-	if err := s.caller.write(websocket.TextMessage, end); err == nil {
-		s.caller.awaitClose(s.service.timing.Setup) // after end it is Twilio that closes
-	}
+	s.dialect.giveUp(s)
 	s.keepTranscript()
 }
 

@@ -86,5 +86,5 @@ func (s *Service) Register(mux *http.ServeMux) {
 	mux.Handle(pathFallback, s.Handle(pathFallback, s.inbound, s.apology))
 	mux.Handle(pathAfter, s.Handle(pathAfter, s.after, s.apology))
 	mux.Handle(pathStatus, s.Handle(pathStatus, s.status, unavailable))
-	mux.HandleFunc(pathRelay, s.relay)
+	mux.HandleFunc(pathRelay, s.socket(relayDialect))
 }
