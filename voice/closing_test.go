@@ -111,7 +111,7 @@ func TestHangupWhileTheAgentSpeaks(t *testing.T) {
 		w.twilio.ending()
 	}
 	w.AwaitIdle(within(t))
-	if n := w.metric(`ringside_relay_ends_total{by="caller"}`); n != 20 {
+	if n := w.metric(`ringside_relay_ends_total{by="caller",path="/twilio/relay"}`); n != 20 {
 		t.Errorf("%d of 20 calls count as hung up", n)
 	}
 }

@@ -182,7 +182,7 @@ func TestUnreachableRuntime(t *testing.T) {
 			if got := value[string](e, `SELECT reason FROM interactions WHERE sid = $1`, out.CallSID); got != "runtime_unreachable" {
 				t.Errorf("reason = %q", got)
 			}
-			if n := e.metric(`ringside_relay_ends_total{by="runtime_unreachable"}`); n != 1 {
+			if n := e.metric(`ringside_relay_ends_total{by="runtime_unreachable",path="/twilio/relay"}`); n != 1 {
 				t.Errorf("counted %d times", n)
 			}
 			if n := strings.Count(e.log.String(), "cannot be reached"); n != 1 {
@@ -215,7 +215,7 @@ func TestRuntimeIsTriedTwice(t *testing.T) {
 	e.session(1)
 	s.shut(1000, "")
 	e.AwaitIdle(within(t))
-	if n := e.metric(`ringside_relay_ends_total{by="caller"}`); n != 1 {
+	if n := e.metric(`ringside_relay_ends_total{by="caller",path="/twilio/relay"}`); n != 1 {
 		t.Error("the call was not connected at the second try")
 	}
 }

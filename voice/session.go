@@ -42,8 +42,9 @@ func (s *session) run(ctx context.Context) {
 	defer s.shutDown()
 	s.service.sessions.add(s)
 	defer s.service.sessions.remove(s)
-	s.service.Metrics.RelaySessions.Inc()
-	defer s.service.Metrics.RelaySessions.Dec()
+	sessions := s.service.Metrics.RelaySessions.WithLabelValues(s.dialect.path)
+	sessions.Inc()
+	defer sessions.Dec()
 	ctx, endCall := context.WithCancel(ctx)
 	defer endCall()
 
@@ -66,7 +67,7 @@ func (s *session) run(ctx context.Context) {
 	endCall()
 	defer time.AfterFunc(finishWithin, cancel).Stop()
 	s.side.Wait()
-	s.service.Metrics.RelayEnds.WithLabelValues(by).Inc()
+	s.service.Metrics.RelayEnds.WithLabelValues(s.dialect.path, by).Inc()
 	s.keepTranscript()
 }
 
@@ -100,7 +101,7 @@ func (s *session) connect(ctx context.Context) error {
 // unreachable ends a session whose runtime cannot be had. Twilio comes back through the Connect
 // action with the reason, and the caller hears an apology or a person.
 func (s *session) unreachable(cause error) {
-	s.service.Metrics.RelayEnds.WithLabelValues("runtime_unreachable").Inc()
+	s.service.Metrics.RelayEnds.WithLabelValues(s.dialect.path, "runtime_unreachable").Inc()
 	if s.service.Due("unreachable " + s.route.Agent.ID) {
 		s.service.Log.Error("the agent runtime cannot be reached; callers hear the apology or get the fallback number",
 			"path", s.dialect.path, "agent", s.route.Agent.Name, "runtime_url", redactedURL(s.route.Agent.RuntimeURL), "call_sid", s.call.SID, "error", cause)

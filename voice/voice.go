@@ -86,5 +86,8 @@ func (s *Service) Register(mux *http.ServeMux) {
 	mux.Handle(pathFallback, s.Handle(pathFallback, s.inbound, s.apology))
 	mux.Handle(pathAfter, s.Handle(pathAfter, s.after, s.apology))
 	mux.Handle(pathStatus, s.Handle(pathStatus, s.status, unavailable))
-	mux.HandleFunc(pathRelay, s.socket(relayDialect))
+	for _, d := range []*dialect{relayDialect} {
+		mux.HandleFunc(d.path, s.socket(d))
+		s.Metrics.RelaySessions.WithLabelValues(d.path) // shown before the first call, too
+	}
 }

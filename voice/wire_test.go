@@ -117,7 +117,7 @@ func (w *wired) ended(by string) {
 	if n := w.OpenCalls(); n != 0 {
 		w.tb.Errorf("%d sessions are still open", n)
 	}
-	if n := w.metric(`ringside_relay_ends_total{by="` + by + `"}`); n != 1 {
+	if n := w.metric(`ringside_relay_ends_total{by="` + by + `",path="/twilio/relay"}`); n != 1 {
 		w.tb.Errorf("%d sessions ended by %s", n, by)
 	}
 }

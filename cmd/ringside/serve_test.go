@@ -150,7 +150,7 @@ func TestFromSetUpToRecognisedCallers(t *testing.T) {
 		must(t, err)
 		_, figures := get(t, side.Ops+"/metrics")
 		for _, want := range []string{`ringside_webhooks_total{outcome="answered",path="/twilio/voice"} 5`, `ringside_recognitions_total{rule="contact_name"} 2`,
-			`ringside_relay_sessions 0`, `ringside_cache_current 1`, `ringside_events_dropped_total 0`} {
+			`ringside_relay_sessions{path="/twilio/relay"} 0`, `ringside_cache_current 1`, `ringside_events_dropped_total 0`} {
 			if !strings.Contains(figures, "\n"+want+"\n") {
 				t.Errorf("the metrics lack %s", want)
 			}

@@ -19,8 +19,8 @@ type Metrics struct {
 	WebhookSeconds *prometheus.HistogramVec // by path
 	Recognitions   *prometheus.CounterVec   // by the rule that decided about the name
 	RecognizeTime  prometheus.Histogram
-	RelaySessions  prometheus.Gauge
-	RelayEnds      *prometheus.CounterVec // by who ended the session, and how
+	RelaySessions  *prometheus.GaugeVec   // by the path of the socket
+	RelayEnds      *prometheus.CounterVec // by the path of the socket, and by who ended the session, and how
 	Tools          *prometheus.CounterVec // by message type
 	EventSockets   prometheus.Gauge
 	EventsSent     *prometheus.CounterVec // by type
@@ -41,10 +41,10 @@ func New() *Metrics {
 			Help: "Callers, by the rule that decided about their name."}, []string{"rule"}),
 		RecognizeTime: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "ringside_recognition_seconds",
 			Help: "Time to decide who is calling.", Buckets: latency}),
-		RelaySessions: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ringside_relay_sessions",
-			Help: "Calls on the relay now."}),
+		RelaySessions: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "ringside_relay_sessions",
+			Help: "Calls on the relay now, by the path of their socket."}, []string{"path"}),
 		RelayEnds: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringside_relay_ends_total",
-			Help: "Ended relay sessions, by what ended them."}, []string{"by"}),
+			Help: "Ended relay sessions, by the path of their socket and what ended them."}, []string{"path", "by"}),
 		Tools: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringside_tool_messages_total",
 			Help: "Messages of agent runtimes to Ringside, by type."}, []string{"type"}),
 		EventSockets: prometheus.NewGauge(prometheus.GaugeOpts{Name: "ringside_event_sockets",

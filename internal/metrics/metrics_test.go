@@ -26,8 +26,8 @@ func use(m *metrics.Metrics) {
 	m.WebhookSeconds.WithLabelValues("/twilio/voice").Observe(.003)
 	m.Recognitions.WithLabelValues("contact_name").Add(2)
 	m.RecognizeTime.Observe(.0002)
-	m.RelaySessions.Inc()
-	m.RelayEnds.WithLabelValues("caller").Inc()
+	m.RelaySessions.WithLabelValues("/twilio/relay").Inc()
+	m.RelayEnds.WithLabelValues("/twilio/relay", "caller").Inc()
 	m.Tools.WithLabelValues("ringside.note").Inc()
 }
 
@@ -46,8 +46,8 @@ func TestScrape(t *testing.T) {
 		`ringside_webhook_seconds_bucket{path="/twilio/voice",le="0.0025"} 0`,
 		`ringside_recognitions_total{rule="contact_name"} 2`,
 		`ringside_recognition_seconds_count 1`,
-		`ringside_relay_sessions 1`,
-		`ringside_relay_ends_total{by="caller"} 1`,
+		`ringside_relay_sessions{path="/twilio/relay"} 1`,
+		`ringside_relay_ends_total{by="caller",path="/twilio/relay"} 1`,
 		`ringside_tool_messages_total{type="ringside.note"} 1`,
 		`ringside_test_waiting 4`, // read when the metrics are
 		`ringside_test_total 7`,
