@@ -101,7 +101,10 @@ func (s *Service) begin(ctx context.Context, d *dialect, caller *peer, account *
 		return nil, refused
 	}
 	caller.heard() // from here on the caller may be silent
-	a, ok := s.checkToken(account.OrgID, o.callSID, o.token)
+	a, sealed, ok := s.checkToken(d, account.OrgID, o.callSID, o.token)
+	if d.sealed {
+		o.ends = sealed
+	}
 	switch {
 	case !ok:
 		return nil, "token not valid"

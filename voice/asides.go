@@ -54,6 +54,9 @@ func (a *asides) next() (aside, bool) {
 
 // takeTool takes a message that is for Ringside, and reports whether it is one.
 func (s *session) takeTool(message []byte) bool {
+	if s.dialect.isMedia != nil && s.dialect.isMedia(message) {
+		return false
+	}
 	m, ours, malformed := agent.ParseMessage(message)
 	if !ours {
 		return false

@@ -1,7 +1,6 @@
 package voice
 
 import (
-	"context"
 	"errors"
 	"sync"
 	"time"
@@ -99,7 +98,7 @@ func (s *session) passOn(e end) (by string) {
 		return "runtime_lost"
 	}
 	if code == websocket.CloseNormalClosure || code == websocket.CloseNoStatusReceived {
-		s.service.Calls.Mark(context.Background(), closedMark(s.call.Org.ID, s.call.SID), "1")
+		s.closed(s.closedBecause(reason))
 	}
 	s.caller.farewell(code, reason)
 	return "runtime"

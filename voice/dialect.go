@@ -10,6 +10,10 @@ type dialect struct {
 	path string
 	// text: what passes is text, of which a transcript can be kept.
 	text bool
+	// bound is what a token is bound to besides its call: it opens no other socket.
+	bound string
+	// sealed: the token says between whom the call is, since Twilio does not on this socket.
+	sealed bool
 	// open reads Twilio's first messages, up to the one that names the call. refused says what is
 	// wrong with them; it is shown to Twilio and counted.
 	open func(caller *peer) (o opening, refused string)
@@ -18,6 +22,12 @@ type dialect struct {
 	// giveUp ends Twilio's session whose runtime cannot be had: what comes next is asked for at the
 	// Connect action.
 	giveUp func(s *session)
+	// handOver is the reason with which a runtime closes to hand the caller over to a person; "" where
+	// it has a message for that.
+	handOver string
+	// isMedia tells from its first bytes that a message of the runtime's is not for Ringside and need
+	// not be looked at; nil: all of them are.
+	isMedia func(message []byte) bool
 }
 
 // opening is what Twilio's first messages say of a session.
@@ -27,7 +37,7 @@ type opening struct {
 	accountSID string
 	callSID    string
 	token      string // from the custom parameters
-	ends       ends
+	ends       ends   // zero where the token has them
 }
 
 // ends are the two addresses of a call as Twilio names them, and its direction in the ledger.

@@ -210,8 +210,8 @@ func followSchemas(tb testing.TB, runtime *simulate.Runtime) {
 // followSchema looks at one message, if it is Ringside's.
 func followSchema(tb testing.TB, message []byte) {
 	tb.Helper()
-	var head struct{ Type string }
-	if json.Unmarshal(message, &head) == nil && slices.Contains([]string{"setup", "ringside.context", "ringside.result"}, head.Type) {
+	var head struct{ Type, Event string }
+	if json.Unmarshal(message, &head) == nil && (head.Event == "start" || slices.Contains([]string{"setup", "ringside.context", "ringside.result"}, head.Type)) {
 		schematest.Check(tb, message)
 	}
 }

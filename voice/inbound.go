@@ -43,7 +43,7 @@ func (s *Service) inbound(r *http.Request, req *webhook.Request) webhook.Reply {
 	}
 	call.Own = call.Party.Class == phone.ClassNumber && s.Lines.Owns(route.Org.ID, call.Party.Number)
 	d := s.Recognizer.Decide(r.Context(), call)
-	d.Answer = s.connect(route.Agent, sid, action{unverified: !d.Trusted}, d.Greeting)
+	d.Answer = s.connect(route.Agent, sid, action{unverified: !d.Trusted}, ends.ends(), d.Greeting)
 	if d.Blocked {
 		d.Answer = rejected()
 	}
@@ -88,15 +88,42 @@ func began(d *recognize.Decision, ends parties) *ledger.Event {
 	return e
 }
 
-// connect renders the answer that hands the call to the agent.
-func (s *Service) connect(to *org.Agent, callSID string, a action, greeting string) []byte {
+// connect renders the answer that hands the call to the agent, after the greeting.
+func (s *Service) connect(to *org.Agent, callSID string, a action, call ends, greeting string) []byte {
 	var d twilio.Document
+	token := func(of *dialect) []twilio.Parameter {
+		return []twilio.Parameter{{Name: tokenParameter, Value: s.token(of, to.OrgID, callSID, a, call)}}
+	}
+	if to.Transport == org.TransportDirect {
+		return s.connectDirectly(to, a, greeting)
+	}
+	if to.Transport == org.TransportStream {
+		if greeting != "" { // a stream says nothing by itself
+			d.Say(greeting, to.Language, "")
+		}
+		d.ConnectStream(s.actionURL(a), twilio.Stream{URL: s.PublicURL.Socket(pathStream),
+			StatusCallback: s.PublicURL.Webhook(pathStatus), Parameters: token(streamDialect)})
+		d.Redirect(s.actionURL(a)) // the same, should Twilio go on after a stream instead of asking the action
+		return d.Bytes()
+	}
 	d.Connect(s.actionURL(a), twilio.Relay{
 		URL:             s.PublicURL.Socket(pathRelay),
 		WelcomeGreeting: greeting,
 		Attributes:      twilio.RelaySettings(to.RelaySettings).Attributes(to.Language),
-		Parameters:      []twilio.Parameter{{Name: tokenParameter, Value: s.token(to.OrgID, callSID, a)}},
+		Parameters:      token(relayDialect),
 	})
+	return d.Bytes()
+}
+
+// connectDirectly hands the sound of a call to the agent's program past Ringside, which tells it who is calling on the
+// events socket. Nothing personal goes into parameters.
+func (s *Service) connectDirectly(to *org.Agent, a action, greeting string) []byte {
+	var d twilio.Document
+	if greeting != "" {
+		d.Say(greeting, to.Language, "")
+	}
+	d.ConnectStream(s.actionURL(a), twilio.Stream{URL: to.RuntimeURL, StatusCallback: s.PublicURL.Webhook(pathStatus)})
+	d.Redirect(s.actionURL(a))
 	return d.Bytes()
 }
 

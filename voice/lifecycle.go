@@ -1,6 +1,7 @@
 package voice
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"strconv"
@@ -15,16 +16,24 @@ import (
 	"ringside/internal/webhook"
 )
 
-// Why a session ended, where Ringside ended it; it comes back in Twilio's HandoffData.
-const reasonUnreachable = "ringside-runtime-unreachable"
+// Why a session ended, as its call's mark says; the first also comes back in Twilio's HandoffData.
+const (
+	reasonUnreachable = "ringside-runtime-unreachable"
+	reasonHandOver    = "hand over"
+	reasonAgentEnded  = "1"
+)
 
-// closedMark names the mark of a call whose runtime ended the session on purpose.
+// closedMark names the mark of a call whose session ended for a reason: because the runtime wanted it
+// to, or could not be had.
 func closedMark(id org.ID, callSID string) string {
 	return "runtime_closed:" + string(id) + ":" + callSID
 }
 
 // status takes Twilio's status callback. It is acknowledged once the event is durable.
 func (s *Service) status(r *http.Request, req *webhook.Request) webhook.Reply {
+	if req.Form.Get("StreamEvent") != "" {
+		return s.streamStatus(r, req)
+	}
 	e, reject := s.event(r, req)
 	if e == nil {
 		return reject
@@ -63,7 +72,9 @@ func (s *Service) after(r *http.Request, req *webhook.Request) webhook.Reply {
 		return reject
 	}
 	session := req.Form.Text("SessionStatus")
-	e.Name = "after:" + webhook.Bounded(req.Form.Text("SessionId"), webhook.MaxSID) + ":" + webhook.Bounded(session, webhook.MaxWord)
+	// A stream's end has no session in it: the attempt tells it from those before.
+	id := cmp.Or(webhook.Bounded(req.Form.Text("SessionId"), webhook.MaxSID), strconv.Itoa(readAction(r.URL).attempt))
+	e.Name = "after:" + id + ":" + webhook.Bounded(session, webhook.MaxWord)
 	e.At = req.Arrived
 	e.Detail = webhook.Details(req.Form, "SessionStatus", "SessionDuration", "HandoffData", "ErrorCode", "ErrorMessage")
 	if ledger.Final(e.Status) || session == "completed" {
@@ -85,15 +96,18 @@ func (s *Service) next(r *http.Request, req *webhook.Request, session string, re
 		return hangup(), "no_route"
 	}
 	sid := req.Form.Text("CallSid")
-	handoff, asked := req.Form.Get("HandoffData"), readAction(r.URL)
+	handoff, asked, closed := req.Form.Get("HandoffData"), readAction(r.URL), ""
+	if session != "ended" {
+		closed, handoff = s.Calls.Marked(r.Context(), closedMark(route.Org.ID, sid)), ""
+	}
 	switch {
-	case session == "ended" && strings.Contains(handoff, reasonUnreachable):
+	case strings.Contains(handoff, reasonUnreachable) || closed == reasonUnreachable:
 		*reason = "runtime_unreachable"
 		return sorry(route.Agent), "apology"
-	case session == "ended" && handoff != "" && route.Agent.FallbackNumber != "":
+	case (handoff != "" || closed == reasonHandOver) && route.Agent.FallbackNumber != "":
 		*reason = "handoff"
 		return sorry(route.Agent), "handoff"
-	case session == "ended" || s.Calls.Marked(r.Context(), closedMark(route.Org.ID, sid)) != "":
+	case session == "ended" || closed != "" || route.Agent.Transport == org.TransportDirect:
 		return hangup(), "agent_ended"
 	case asked.attempt+1 >= maxAttempts:
 	case s.sessions.closed():
@@ -101,7 +115,7 @@ func (s *Service) next(r *http.Request, req *webhook.Request, session string, re
 	default:
 		next := action{attempt: asked.attempt + 1, unverified: asked.unverified}
 		// The greeting is not repeated: the runtime has the caller's context and goes on.
-		return s.connect(route.Agent, sid, next, ""), "reconnected"
+		return s.connect(route.Agent, sid, next, partiesOf(req.Form).ends(), ""), "reconnected"
 	}
 	*reason = "runtime_lost"
 	return sorry(route.Agent), "apology"

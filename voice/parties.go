@@ -32,6 +32,9 @@ func partiesOf(form *twilio.Form) parties {
 func (p parties) ours() string   { return p.form.Get(p.ourField) }
 func (p parties) theirs() string { return p.form.Get(p.theirField) }
 
+// ends are the same, without the form.
+func (p parties) ends() ends { return ends{p.form.Get("From"), p.form.Get("To"), p.direction} }
+
 // from and to are the call's addresses as they are stored: clean, and bounded as a SIP URI is.
 func (p parties) from() string { return webhook.Bounded(p.form.Text("From"), webhook.MaxAddress) }
 func (p parties) to() string   { return webhook.Bounded(p.form.Text("To"), webhook.MaxAddress) }

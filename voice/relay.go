@@ -11,9 +11,10 @@ import (
 
 // relayDialect is ConversationRelay: Twilio turns speech into text and back.
 var relayDialect = &dialect{
-	path: pathRelay,
-	text: true,
-	open: openRelay,
+	path:  pathRelay,
+	text:  true,
+	bound: "relay",
+	open:  openRelay,
 	addCaller: func(_ *session, setup []byte, c recognize.Caller) ([]byte, error) {
 		return agent.AddCaller(setup, c)
 	},

@@ -111,6 +111,31 @@ func (s *session) unreachable(cause error) {
 	s.keepTranscript()
 }
 
+// closedBecause tells from the reason with which the runtime has closed on purpose what it wants.
+func (s *session) closedBecause(reason string) string {
+	if s.dialect.handOver != "" && reason == s.dialect.handOver {
+		return reasonHandOver
+	}
+	return reasonAgentEnded
+}
+
+// closed notes why a session has ended, for the Connect action, which Twilio asks next.
+func (s *session) closed(because string) {
+	s.service.Calls.Mark(context.Background(), closedMark(s.call.Org.ID, s.call.SID), because)
+}
+
+// greeted returns what the caller has heard before this session, as far as the runtime may be told
+// it: nothing where it is not told the name that was said.
+func (s *session) greeted(told recognize.Caller) string {
+	switch {
+	case s.attempt > 0:
+		return ""
+	case s.decision.Caller.GreetedByName && told.Name == "":
+		return "" // it has the name in it
+	}
+	return s.decision.Greeting
+}
+
 // keepTranscript records what was said.
 func (s *session) keepTranscript() {
 	lines := s.transcript.lines()

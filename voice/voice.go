@@ -8,6 +8,7 @@ package voice
 
 import (
 	"context"
+	"crypto/cipher"
 	"crypto/hmac"
 	"crypto/sha256"
 	"net/http"
@@ -29,6 +30,7 @@ const (
 	pathAfter    = "/twilio/voice/after"
 	pathFallback = "/twilio/voice/fallback"
 	pathRelay    = "/twilio/relay"
+	pathStream   = "/twilio/stream"
 )
 
 // Recorder writes events to the ledger: at once and durably, or when there is time.
@@ -54,7 +56,7 @@ type Outgoing interface {
 // Config is what the edge is made of. All fields are required.
 type Config struct {
 	*webhook.Gate        // lets Twilio's requests in
-	Secret        []byte // signs relay tokens; the same for all sidecars
+	Secret        []byte // signs and seals the sockets' tokens; the same for all sidecars
 	Recognizer    *recognize.Recognizer
 	Calls         Calls
 	Recorder      Recorder
@@ -67,14 +69,15 @@ type Config struct {
 // Service answers Twilio's voice webhooks and sockets.
 type Service struct {
 	Config
-	macs     sync.Pool // of hash.Hash, for relay tokens
+	macs     sync.Pool    // of hash.Hash, for tokens
+	seal     cipher.Block // for what tokens keep to themselves
 	sessions sessions
 	timing   timing
 }
 
 // New returns the edge; [Service.Register] puts it on a router.
 func New(c Config) *Service {
-	s := &Service{Config: c, timing: defaultTiming}
+	s := &Service{Config: c, timing: defaultTiming, seal: sealOf(c.Secret)}
 	s.macs.New = func() any { return hmac.New(sha256.New, c.Secret) }
 	s.sessions.open = map[*session]struct{}{}
 	return s
@@ -86,7 +89,7 @@ func (s *Service) Register(mux *http.ServeMux) {
 	mux.Handle(pathFallback, s.Handle(pathFallback, s.inbound, s.apology))
 	mux.Handle(pathAfter, s.Handle(pathAfter, s.after, s.apology))
 	mux.Handle(pathStatus, s.Handle(pathStatus, s.status, unavailable))
-	for _, d := range []*dialect{relayDialect} {
+	for _, d := range []*dialect{relayDialect, streamDialect} {
 		mux.HandleFunc(d.path, s.socket(d))
 		s.Metrics.RelaySessions.WithLabelValues(d.path) // shown before the first call, too
 	}

@@ -26,7 +26,7 @@ type agentCreate struct {
 	UnknownGreeting   string            `help:"What callers without a name hear instead."`
 	RuntimeURL        string            `name:"runtime-url" required:"" help:"Where your agent program takes WebSocket connections." placeholder:"ws://localhost:9000/agent"`
 	RuntimeSecretFile string            `help:"A file with the secret to send to your agent program as Authorization: Bearer." type:"path" placeholder:"FILE"`
-	Transport         string            `default:"conversationrelay" help:"How Twilio carries the call: conversationrelay."`
+	Transport         string            `default:"conversationrelay" help:"How Twilio carries the call: conversationrelay, as text; stream, as sound (Media Streams); or direct, as sound from Twilio straight to your program."`
 	Language          string            `default:"en-US" help:"The language that is spoken and understood."`
 	MinAttestation    string            `help:"The lowest STIR/SHAKEN attestation at which a caller is recognised: A, B or C."`
 	FallbackNumber    string            `help:"Dialled when your agent program cannot be reached or hands over." placeholder:"+12125550123"`

@@ -47,7 +47,7 @@ func TestHelpOfEveryCommand(t *testing.T) {
 			}
 		})
 	}
-	want := []string{"serve", "demo", "simulate call", "simulate sms", "simulate outbound", "doctor", "explain", "migrate", "org create", "org list", "org limit", "agent create", "agent list", "agent test",
+	want := []string{"serve", "demo", "simulate call", "simulate sms", "simulate stream", "simulate outbound", "doctor", "explain", "migrate", "org create", "org list", "org limit", "agent create", "agent list", "agent test",
 		"number add", "number sync", "key create", "key list", "key rotate", "key revoke",
 		"member invite", "member list", "member role", "member link", "member remove", "contact add", "import", "campaign list", "campaign show", "campaign set", "campaign start", "campaign pause", "campaign resume", "campaign stop", "campaign add-person", "config print", "healthcheck"}
 	if diff := cmp.Diff(want, names); diff != "" {
@@ -151,7 +151,6 @@ func TestBadInput(t *testing.T) {
 		{agentCreate("--greeting", "Hello {{NAME"), exitFailed, `greeting: the greeting has an opening "{{" without a closing "}}"`},
 		{agentCreate("--unknown-greeting", "Hello {{}}"), exitFailed, `unknown_greeting: the greeting has a token "{{}}"`},
 		{agentCreate("--runtime-url", "http://localhost"), exitFailed, `runtime_url: "http://localhost" is not a WebSocket address`},
-		{agentCreate("--transport", "stream"), exitFailed, "transport: Media Streams are not available in this version"},
 		{agentCreate("--transport", "smoke"), exitFailed, `transport: "smoke" is not a transport`},
 		{agentCreate("--language", "English please"), exitFailed, `language: "English please" is not a language tag`},
 		{agentCreate("--min-attestation", "D"), exitFailed, `min_attestation: "D" is not an attestation level`},

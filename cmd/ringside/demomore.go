@@ -109,7 +109,7 @@ func (d *demo) called(result contacts.CampaignResult) error {
 		fmt.Fprintf(d.app.out, "✓ %s: called once and greeted by name; the result is kept: %q\n", phone.Number(samPhone).Readable(), strings.TrimSpace(result.Result))
 		return nil
 	}
-	return errors.New("Twilio was not asked for the call")
+	return errors.New("nobody has asked Twilio for the call")
 }
 
 func ptr[T any](v T) *T { return &v }

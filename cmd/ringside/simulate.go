@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"ringside/internal/org"
 	"ringside/internal/phone"
@@ -19,6 +20,7 @@ import (
 type simulateCommands struct {
 	Call     simulateCall     `cmd:"" help:"Place a call as Twilio would, and show the conversation as it happens."`
 	SMS      simulateSMS      `cmd:"" name:"sms" help:"Send a message as Twilio would, and show what comes back."`
+	Stream   simulateStream   `cmd:"" help:"Place a call whose sound goes to the agent (Media Streams), and show what is on its socket."`
 	Outbound simulateOutbound `cmd:"" help:"Have the sidecar place a call, stand in for Twilio's REST API, and play whoever is called."`
 }
 
@@ -103,6 +105,42 @@ func (c *simulateCall) Run(a *app) error {
 	}
 	if err != nil {
 		return wentWrong(twilio, "call", err)
+	}
+	if !c.JSON {
+		fmt.Fprintf(a.out, "\nThe call was %s.\n", outcome.CallSID)
+	}
+	return nil
+}
+
+type simulateStream struct {
+	simulated
+	Talk        time.Duration `default:"2s" help:"How long the caller stays on the line, in silence."`
+	Press       string        `help:"Digits that the caller presses." placeholder:"12#"`
+	Attestation string        `help:"The call's StirVerstat." placeholder:"TN-Validation-Passed-A"`
+	CallerName  string        `help:"The caller name that a carrier look-up gave."`
+}
+
+func (c *simulateStream) Run(a *app) error {
+	ctx, stop := untilSignal(a.ctx)
+	defer stop()
+	if c.Talk < 0 || c.Talk > time.Hour {
+		return problem.Invalid("talk", "A simulated call takes up to an hour.")
+	}
+	twilio, err := c.twilio(a)
+	if err != nil {
+		return err
+	}
+	outcome, err := twilio.Place(ctx, simulate.Call{From: c.From, To: c.To, StirVerstat: c.Attestation, CallerName: c.CallerName, Talk: c.Talk, Digits: c.Press})
+	if c.JSON && outcome != nil {
+		if printErr := printJSON(a, outcome); printErr != nil {
+			return printErr
+		}
+	}
+	if err != nil {
+		return wentWrong(twilio, "call", err)
+	}
+	if len(outcome.Streams) == 0 {
+		return problem.New(problem.CodeConflict, "The call was answered without a stream: the voice agent's transport is another one. `ringside agent create --transport stream` makes one for Media Streams.")
 	}
 	if !c.JSON {
 		fmt.Fprintf(a.out, "\nThe call was %s.\n", outcome.CallSID)

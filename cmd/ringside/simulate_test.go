@@ -9,6 +9,7 @@ import (
 
 	"ringside/internal/org"
 	"ringside/internal/postgres/pgtest"
+	"ringside/internal/simulate"
 )
 
 func TestSimulateCall(t *testing.T) {
@@ -162,5 +163,46 @@ func TestSimulateOutbound(t *testing.T) {
 	}
 	if status, _, errs := outbound("--to", alex, "--key-file", token); status != exitFailed || errs == "" {
 		t.Errorf("with a wrong key: %d %s", status, errs)
+	}
+}
+
+func TestSimulateStream(t *testing.T) {
+	t.Parallel()
+	database := pgtest.URL(t)
+	shop := openShop(t, database)
+	agents, err := org.NewStore(shop.db).Agents(t.Context(), shop.org.ID)
+	must(t, err)
+	operator, err := simulate.StartRuntime(simulate.RuntimeOptions{Behaviour: simulate.Operator})
+	must(t, err)
+	t.Cleanup(operator.Close)
+	side := serve(t, "DATABASE_URL="+database)
+	token := writeFile(t, shop.token)
+	stream := func(more ...string) (int, string, string) {
+		t.Helper()
+		return command(t, nil, append([]string{"simulate", "stream", "--from", alex, "--to", shopNumber, "--url", side.Listen, "--auth-token-file", token, "--account-sid", shop.account, "--talk", "1200ms"}, more...)...)
+	}
+	if status, _, errs := stream(); status != exitFailed || !strings.Contains(errs, "answered without a stream") {
+		t.Errorf("of an agent on the relay: %d %s", status, errs)
+	}
+	agents[0].Transport, agents[0].RuntimeURL = org.TransportStream, operator.URL()
+	_, err = org.NewStore(shop.db).ChangeAgent(t.Context(), agents[0], nil)
+	must(t, err)
+	until(t, "the sidecar knows the transport", func() bool {
+		status, _, _ := stream("--talk", "20ms")
+		return status == 0
+	})
+	status, out, errs := stream("--press", "2#")
+	for _, want := range []string{"“" + greetsAlex + "”", `"name":"second-1"`, "the caller hung up; ", "caller presses     2"} {
+		if status != 0 || !strings.Contains(out, want) {
+			t.Errorf("the output lacks %q:\n%s%s", want, out, errs)
+		}
+	}
+	status, out, errs = stream("--json")
+	var report struct{ Streams []simulate.StreamEnd }
+	if err := json.Unmarshal([]byte(out), &report); status != 0 || err != nil || len(report.Streams) != 1 || report.Streams[0].Heard < 20 || len(report.Streams[0].Unknown) > 0 {
+		t.Errorf("as JSON: %d %s %s", status, out, errs)
+	}
+	if setup, _ := operator.Sessions()[len(operator.Sessions())-1].Setup(); setup.Caller.Name != "Alex Chen" {
+		t.Errorf("the runtime was told %s", setup.Raw)
 	}
 }

@@ -118,7 +118,7 @@ func (c *simulateOutbound) place(ctx context.Context, base, key string) (placed 
 		select {
 		case <-time.After(200 * time.Millisecond):
 		case <-wait:
-			return placed, fmt.Errorf("Twilio was not asked for the call: start the sidecar with TWILIO_API_URL=http://%s", c.APIListen)
+			return placed, fmt.Errorf("nobody has asked Twilio for the call: start the sidecar with TWILIO_API_URL=http://%s", c.APIListen)
 		case <-ctx.Done():
 			return placed, context.Cause(ctx)
 		}

@@ -8,17 +8,63 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"ringside/recognize"
 )
 
-// AddCaller returns Twilio's first message with the caller added: an object "caller", and the same
-// as strings in customParameters, which runtimes that know nothing of Ringside already pass to
-// their prompt. Everything Twilio sent stays byte for byte as it came.
+// AddCaller returns ConversationRelay's first message with the caller added: an object "caller", and
+// the same as strings in customParameters, which runtimes that know nothing of Ringside already pass
+// to their prompt. Everything Twilio sent stays byte for byte as it came.
 func AddCaller(setup []byte, c recognize.Caller) ([]byte, error) {
-	params, end, err := locate(setup)
+	setup, err := addParameters(setup, parameters(c))
+	if err != nil {
+		return nil, err
+	}
+	return addObject(setup, c)
+}
+
+// AddCallerToStart does the same for the start message of Media Streams, whose customParameters are
+// those of its object "start". There is one more: greeting is what the caller has heard before the
+// stream began, since no message of a stream has words in it.
+func AddCallerToStart(message []byte, c recognize.Caller, greeting string) ([]byte, error) {
+	start, _, err := locate(message, "start")
+	if err != nil {
+		return nil, err
+	}
+	if start.empty() {
+		return nil, errors.New("the message has no object start")
+	}
+	inner, err := addParameters(message[start.start:start.end], append(parameters(c), parameter{"call_greeting", greeting}))
+	if err != nil {
+		return nil, err
+	}
+	return addObject(slices.Concat(message[:start.start], inner, message[start.end:]), c)
+}
+
+// addParameters returns an object with more members in its customParameters, which are made if there
+// are none.
+func addParameters(object []byte, added []parameter) ([]byte, error) {
+	params, end, err := locate(object, "customParameters")
+	if err != nil {
+		return nil, err
+	}
+	members, err := encodeParameters(added)
+	if err != nil {
+		return nil, err
+	}
+	if params.empty() {
+		return slices.Concat(object[:end-1], separator(object[:end]), []byte(`"customParameters":{`), members, []byte("}"), object[end-1:]), nil
+	}
+	// In before its brace.
+	return slices.Concat(object[:params.end-1], separator(object[params.start:params.end]), members, object[params.end-1:]), nil
+}
+
+// addObject returns an object with the caller as its last member.
+func addObject(object []byte, c recognize.Caller) ([]byte, error) {
+	_, end, err := locate(object, "caller")
 	if err != nil {
 		return nil, err
 	}
@@ -26,39 +72,25 @@ func AddCaller(setup []byte, c recognize.Caller) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode caller: %w", err)
 	}
-	added, err := parameters(c)
-	if err != nil {
-		return nil, err
+	return slices.Concat(object[:end-1], []byte(`,"caller":`), caller, object[end-1:]), nil
+}
+
+// separator is what stands between the members of an object and one more.
+func separator(object []byte) []byte {
+	begin := bytes.IndexByte(object, '{')
+	if len(bytes.TrimSpace(object[begin+1:len(object)-1])) == 0 {
+		return nil
 	}
-	var out bytes.Buffer
-	out.Grow(len(setup) + len(caller) + len(added) + 64)
-	rest := 0
-	if params.end > params.start { // customParameters is an object: go in before its brace
-		inner := bytes.TrimSpace(setup[params.start+1 : params.end-1])
-		out.Write(setup[:params.end-1])
-		if len(inner) > 0 {
-			out.WriteByte(',')
-		}
-		out.Write(added)
-		rest = params.end - 1
-	}
-	out.Write(setup[rest : end-1])
-	if params.end == params.start {
-		out.WriteString(`,"customParameters":{`)
-		out.Write(added)
-		out.WriteByte('}')
-	}
-	out.WriteString(`,"caller":`)
-	out.Write(caller)
-	out.Write(setup[end-1:])
-	return out.Bytes(), nil
+	return []byte(",")
 }
 
 type span struct{ start, end int }
 
-// locate returns where the object customParameters stands in a JSON object (an empty span if there
-// is none) and where the object itself ends.
-func locate(object []byte) (params span, end int, err error) {
+func (s span) empty() bool { return s.end == s.start }
+
+// locate returns where the member of this name stands in a JSON object, if it is an object itself (an
+// empty span if there is none), and where the object around it ends.
+func locate(object []byte, name string) (member span, end int, err error) {
 	dec := json.NewDecoder(bytes.NewReader(object))
 	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
 		return span{}, 0, errors.New("the first message is no JSON object")
@@ -73,9 +105,9 @@ func locate(object []byte) (params span, end int, err error) {
 		if err := dec.Decode(&value); err != nil {
 			return span{}, 0, fmt.Errorf("read the first message: %w", err)
 		}
-		if key == "customParameters" && len(value) > 0 && value[0] == '{' {
+		if key == name && len(value) > 0 && value[0] == '{' {
 			stop := int(dec.InputOffset())
-			params = span{stop - len(value), stop}
+			member = span{stop - len(value), stop}
 		}
 	}
 	if _, err := dec.Token(); err != nil {
@@ -84,25 +116,33 @@ func locate(object []byte) (params span, end int, err error) {
 	if members == 0 {
 		return span{}, 0, errors.New("the first message is empty")
 	}
-	return params, int(dec.InputOffset()), nil
+	return member, int(dec.InputOffset()), nil
 }
 
-// parameters returns the members for customParameters, without braces. Every one is always there,
-// so that a prompt template never meets a missing variable.
-func parameters(c recognize.Caller) ([]byte, error) {
-	var b []byte
-	for i, p := range [...][2]string{
+// parameter is a custom parameter: a name and a string.
+type parameter struct{ name, value string }
+
+// parameters returns what the custom parameters say of a caller. Every one is always there, so that a
+// prompt template never meets a missing variable.
+func parameters(c recognize.Caller) []parameter {
+	return []parameter{
 		{"caller_known", strconv.FormatBool(c.Known)}, {"caller_name", c.Name}, {"caller_email", c.Email},
 		{"caller_notes", c.Notes}, {"caller_context", c.Context()},
-	} {
-		value, err := json.Marshal(p[1])
+	}
+}
+
+// encodeParameters returns parameters as members of an object, without its braces.
+func encodeParameters(parameters []parameter) ([]byte, error) {
+	var b []byte
+	for i, p := range parameters {
+		value, err := json.Marshal(p.value)
 		if err != nil {
-			return nil, fmt.Errorf("encode %s: %w", p[0], err)
+			return nil, fmt.Errorf("encode %s: %w", p.name, err)
 		}
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(strconv.AppendQuote(b, p[0]), ':')
+		b = append(strconv.AppendQuote(b, p.name), ':')
 		b = append(b, value...)
 	}
 	return b, nil

@@ -30,7 +30,7 @@ type agentPage struct {
 func (*agentPage) template() string { return "agent" }
 
 // agentFields are the fields of the form, whose problems stand beside them.
-var agentFields = []string{"name", "greeting", "unknown_greeting", "language", "runtime_url", "runtime_secret", "min_attestation", "fallback_number", "apology",
+var agentFields = []string{"name", "greeting", "unknown_greeting", "language", "runtime_url", "runtime_secret", "min_attestation", "fallback_number", "apology", "transport",
 	"ttsProvider", "voice", "transcriptionProvider", "speechModel", "interruptible", "hints", "relay_settings"}
 
 // relayFields are the settings of ConversationRelay that have fields of their own.
@@ -55,6 +55,12 @@ func (*agentPage) Attestations() []option {
 		{"B", "B: a phone company knows who placed the call"},
 		{"A", "A: the caller's phone company vouches for the number"},
 	}
+}
+
+// Transports are how a call reaches the program.
+func (*agentPage) Transports() []option {
+	return []option{{org.TransportRelay, "As text (ConversationRelay)"}, {org.TransportStream, "As sound (Media Streams)"},
+		{org.TransportDirect, "As sound, from Twilio straight to the program"}}
 }
 
 // Speakers and Listeners are the services that speak and understand, Interruptions what stops the agent's speech.
@@ -87,7 +93,7 @@ func (v *visit) agentPage(a *org.Agent, f form) (*agentPage, error) {
 // formOf fills the form with an agent's settings. The secret is not among them.
 func formOf(a *org.Agent) form {
 	values := url.Values{"name": {a.Name}, "greeting": {a.Greeting}, "unknown_greeting": {a.UnknownGreeting}, "language": {a.Language}, "runtime_url": {a.RuntimeURL},
-		"min_attestation": {a.MinAttestation}, "fallback_number": {string(a.FallbackNumber)}, "apology": {a.Apology}, "seen": {a.UpdatedAt.Format(time.RFC3339Nano)}}
+		"min_attestation": {a.MinAttestation}, "fallback_number": {string(a.FallbackNumber)}, "apology": {a.Apology}, "transport": {a.Transport}, "seen": {a.UpdatedAt.Format(time.RFC3339Nano)}}
 	if a.KeepTranscript {
 		values.Set("keep_transcript", "1")
 	}
@@ -112,6 +118,9 @@ func (v *visit) agentFrom(f form, held org.Agent) (a org.Agent, secret *string, 
 	a.OrgID = v.org.ID
 	a.Name, a.Greeting, a.UnknownGreeting = f.Get("name"), strings.TrimSpace(lines(f.Get("greeting"))), strings.TrimSpace(lines(f.Get("unknown_greeting")))
 	a.Language, a.RuntimeURL = strings.TrimSpace(f.Get("language")), strings.TrimSpace(f.Get("runtime_url"))
+	if f.Values.Has("transport") {
+		a.Transport = f.Get("transport")
+	}
 	a.MinAttestation, a.Apology, a.KeepTranscript = f.Get("min_attestation"), strings.TrimSpace(lines(f.Get("apology"))), f.Has("keep_transcript", "1")
 	a.Tell = []org.Detail{}
 	for _, detail := range f.Values["tell"] {

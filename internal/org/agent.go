@@ -23,7 +23,7 @@ type Agent struct {
 	// UnknownGreeting is said to callers who are not greeted by name; "" uses Greeting without it.
 	UnknownGreeting string `json:"unknown_greeting,omitempty"`
 	Language        string `json:"language"`
-	Transport       string `json:"transport"`
+	Transport       string `json:"transport"` // TransportRelay, TransportStream or TransportDirect
 	RuntimeURL      string `json:"runtime_url"`
 	RuntimeSecret   string `json:"-"` // sent to the runtime as a bearer token; "" sends none
 	// MinAttestation is the lowest STIR/SHAKEN level at which a caller is recognised: "A", "B",
@@ -32,7 +32,7 @@ type Agent struct {
 	FallbackNumber phone.Number `json:"fallback_number,omitempty"`
 	Apology        string       `json:"apology,omitempty"`
 	KeepTranscript bool         `json:"keep_transcript"`
-	// RelaySettings are ConversationRelay attributes by their TwiML names.
+	// RelaySettings are ConversationRelay attributes by their TwiML names; Media Streams have none.
 	RelaySettings map[string]string `json:"relay_settings,omitempty"`
 	// Tell is what the agent may be told of a caller who is known. The greeting is no part of it: it
 	// says the name, which Twilio speaks, also where the agent is not told it.
@@ -61,8 +61,12 @@ func Details() []Detail {
 // Tells reports whether the agent may be told this detail.
 func (a *Agent) Tells(d Detail) bool { return slices.Contains(a.Tell, d) }
 
-// TransportRelay is Twilio's ConversationRelay: text over a WebSocket.
-const TransportRelay = "conversationrelay"
+// How Twilio carries a call to the agent runtime.
+const (
+	TransportRelay  = "conversationrelay" // ConversationRelay: text over a WebSocket
+	TransportStream = "stream"            // Media Streams: the sound itself over a WebSocket
+	TransportDirect = "direct"            // the same, from Twilio straight to the runtime, past Ringside
+)
 
 // CreateAgent adds a voice agent and returns it with its new id. One whose Tell is nil is told all
 // there is. Greetings and relay settings must have been checked by the caller: this package does not

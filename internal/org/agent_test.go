@@ -66,7 +66,7 @@ func TestCreateAgentRefuses(t *testing.T) {
 		{"apology", func(a *org.Agent) { a.Apology = "\xff" }},
 		{"language", func(a *org.Agent) { a.Language = "English" }},
 		{"language", func(a *org.Agent) { a.Language = "en_US" }},
-		{"transport", func(a *org.Agent) { a.Transport = "stream" }},
+		{"runtime_url", func(a *org.Agent) { a.Transport, a.RuntimeURL = org.TransportDirect, "wss://agent.example.com/?a=b" }},
 		{"transport", func(a *org.Agent) { a.Transport = "smoke" }},
 		{"min_attestation", func(a *org.Agent) { a.MinAttestation = "D" }},
 		{"fallback_number", func(a *org.Agent) { a.FallbackNumber = "2125550123" }},

@@ -28,10 +28,10 @@ func (a *Agent) check() error {
 	switch {
 	case !languageTag.MatchString(a.Language):
 		return problem.Invalid("language", "%q is not a language tag: write it like en-US or es-ES.", a.Language)
-	case a.Transport == "stream":
-		return problem.Invalid("transport", "Media Streams are not available in this version; use conversationrelay.")
-	case a.Transport != TransportRelay:
-		return problem.Invalid("transport", "%q is not a transport; use conversationrelay.", a.Transport)
+	case a.Transport != TransportRelay && a.Transport != TransportStream && a.Transport != TransportDirect:
+		return problem.Invalid("transport", "%q is not a transport; use conversationrelay (text), stream (sound) or direct (sound, past Ringside).", a.Transport)
+	case a.Transport == TransportDirect && strings.Contains(a.RuntimeURL, "?"):
+		return problem.Invalid("runtime_url", "Twilio opens no stream at an address with a question mark. Leave it out.")
 	case a.MinAttestation != "" && a.MinAttestation != "A" && a.MinAttestation != "B" && a.MinAttestation != "C":
 		return problem.Invalid("min_attestation", "%q is not an attestation level; use A, B or C, or leave it out.", a.MinAttestation)
 	case strings.ContainsAny(a.RuntimeSecret, "\r\n"):

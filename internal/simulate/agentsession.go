@@ -19,6 +19,7 @@ import (
 // Message is one message that the runtime received. Members that its type does not have are zero.
 type Message struct {
 	Type        string `json:"type"`
+	Event       string `json:"event"`       // of Media Streams, in the place of type
 	VoicePrompt string `json:"voicePrompt"` // prompt
 	Lang        string `json:"lang"`        // prompt
 	Last        bool   `json:"last"`        // prompt
@@ -95,6 +96,16 @@ func (s *AgentSession) keep(m Message) {
 	switch m.Type {
 	case "setup":
 		setup := readAgentSetup(m.Raw)
+		s.story.called(setup.CallSID)
+		e.Kind, e.Text = KindAgentSetup, setup.Caller.describe()
+		s.mu.Lock()
+		s.setup = &setup
+		s.mu.Unlock()
+	case "":
+		if m.Event != "start" {
+			break
+		}
+		setup := readAgentStart(m.Raw)
 		s.story.called(setup.CallSID)
 		e.Kind, e.Text = KindAgentSetup, setup.Caller.describe()
 		s.mu.Lock()

@@ -55,6 +55,21 @@ func readAgentSetup(frame []byte) AgentSetup {
 	return setup
 }
 
+// readAgentStart decodes the start message of Media Streams, which has the same of the caller.
+func readAgentStart(frame []byte) AgentSetup {
+	setup := AgentSetup{Raw: frame}
+	var m struct {
+		Start  StreamStart `json:"start"`
+		Caller *Caller     `json:"caller"`
+	}
+	_ = json.Unmarshal(frame, &m) // what cannot be read is empty
+	setup.SessionID, setup.CallSID, setup.AccountSID, setup.CustomParameters = m.Start.StreamSID, m.Start.CallSID, m.Start.AccountSID, m.Start.CustomParameters
+	if m.Caller != nil {
+		setup.HasCaller, setup.Caller = true, *m.Caller
+	}
+	return setup
+}
+
 // describe sums up what the agent knows of the caller.
 func (c Caller) describe() string {
 	if !c.Known {

@@ -33,6 +33,11 @@ type Call struct {
 	// caller hangs up. If a session ends early, the rest goes on in the next one, if there is any.
 	Script []Step
 
+	// Talk is how long the caller stays on a Media Streams session, and Digits what they press on it; the
+	// script is for ConversationRelay.
+	Talk   time.Duration
+	Digits string
+
 	// StatusEvents are the events that the status callback is told: "initiated", "ringing",
 	// "answered", "completed". Default: "completed" only, as for a number's status callback.
 	StatusEvents []string

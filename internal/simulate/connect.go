@@ -6,12 +6,15 @@ import (
 	"time"
 )
 
-// connect runs a <Connect> with a <ConversationRelay>, then its action. Another noun is passed
+// connect runs a <Connect> with a <ConversationRelay> or a <Stream>, then its action. Another noun is passed
 // over, as is one that was refused if there is no action.
 func (l *leg) connect(ctx context.Context, verb Element, base string) (over bool, then *next, err error) {
+	if e, ok := verb.Child("Stream"); ok {
+		return l.connectStream(ctx, verb, e, base)
+	}
 	e, ok := verb.Child("ConversationRelay")
 	if !ok {
-		l.tell(Event{Kind: KindSkipped, Text: "<Connect> without <ConversationRelay> is not simulated"})
+		l.tell(Event{Kind: KindSkipped, Text: "<Connect> without <ConversationRelay> or <Stream> is not simulated"})
 		return false, nil, nil
 	}
 	end, err := l.relay(ctx, e)
@@ -28,6 +31,28 @@ func (l *leg) connect(ctx context.Context, verb Element, base string) (over bool
 		return over, nil, nil
 	}
 	then, err = l.request(verb.Attr["method"], verb.Attr["action"], base, l.call.relayActionForm(l.status, end))
+	if err == nil && over {
+		return true, nil, l.notify(ctx, *then) // no call is left for its TwiML
+	}
+	return over, then, err
+}
+
+// connectStream is connect with a <Stream>, of whose end the action is told nothing.
+func (l *leg) connectStream(ctx context.Context, verb, e Element, base string) (over bool, then *next, err error) {
+	end, err := l.stream(ctx, e)
+	if err != nil {
+		return false, nil, err
+	}
+	l.out.Streams = append(l.out.Streams, end)
+	l.call.Digits = ""
+	if end.Status == SessionCompleted {
+		l.hangUp(l.call.party() + " hung up")
+		over = true
+	}
+	if verb.Attr["action"] == "" {
+		return over, nil, nil
+	}
+	then, err = l.request(verb.Attr["method"], verb.Attr["action"], base, l.call.form(l.status))
 	if err == nil && over {
 		return true, nil, l.notify(ctx, *then) // no call is left for its TwiML
 	}

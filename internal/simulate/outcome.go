@@ -29,6 +29,8 @@ type Outcome struct {
 	Turns   []Turn  `json:"turns,omitempty"`
 
 	Sessions []SessionEnd `json:"sessions,omitempty"`
+	// Streams are the Media Streams sessions.
+	Streams []StreamEnd `json:"streams,omitempty"`
 	// Alerts is what Twilio's debugger would hold about the call, whether the call was saved or not.
 	Alerts []*Error `json:"alerts,omitempty"`
 	// StepsLeft is how many steps of the script found no session to be played in.

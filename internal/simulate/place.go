@@ -35,8 +35,9 @@ type leg struct {
 	documents int
 	played    int // steps of the script
 	fellBack  bool
-	events    int     // status events sent, which numbers them
-	held      []fetch // requests that await no TwiML, in the order in which they happened
+	talked    time.Duration // on streams
+	events    int           // status events sent, which numbers them
+	held      []fetch       // requests that await no TwiML, in the order in which they happened
 }
 
 // next is a request for TwiML: what the call does after a verb with an action.

@@ -116,6 +116,7 @@ const (
 	CodeBadTwiML         = 12100 // a document that cannot be read
 	CodeTwiMLSchema      = 12200 // a readable document with an element or attribute that Twilio does not know
 	CodeContentType      = 12300 // an answer of a type that Twilio cannot use
+	CodeStreamHandshake  = 31920 // a stream could not be opened: its address, or the handshake's answer
 	CodeRelaySettings    = 64101 // a ConversationRelay attribute with a wrong value: the session is not opened
 	CodeRelayConnect     = 64102 // the WebSocket could not be opened
 	CodeRelayClosed      = 64105 // the other side closed the WebSocket without ending the session

@@ -30,7 +30,7 @@ func TestVerbs(t *testing.T) {
 		"reject too late": {`<Say>One</Say><Reject reason="busy"/>`, []string{"One"}, "completed", true, nil},
 		"unknown":         {`<say>One</say><Say>Two</Say>`, []string{"Two"}, "completed", true, []int{12200}},
 		"not simulated":   {`<Gather/><Say>Two</Say>`, []string{"Two"}, "completed", true, nil},
-		"other connect":   {`<Connect><Stream url="wss://x"/></Connect><Say>Two</Say>`, []string{"Two"}, "completed", true, nil},
+		"other connect":   {`<Connect><VirtualAgent/></Connect><Say>Two</Say>`, []string{"Two"}, "completed", true, nil},
 		"comment":         {`<!-- x --><Say>Two</Say>`, []string{"Two"}, "completed", true, nil},
 		"bad pause":       {`<Pause length="long"/><Say>Two</Say>`, []string{"Two"}, "completed", true, []int{12200}},
 	} {

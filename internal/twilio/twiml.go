@@ -133,12 +133,19 @@ type Attribute struct{ Name, Value string }
 // Parameter is one custom parameter of a session; an empty value is kept.
 type Parameter struct{ Name, Value string }
 
+// Stream is a two-way Media Streams session: Twilio exchanges the sound of the call over a WebSocket.
+type Stream struct {
+	URL string // wss://…, without a query
+	// StatusCallback is told when the stream has started, stopped or failed; "" tells nobody.
+	StatusCallback string
+	// Parameters come back in the start message; what holds for those of a [Relay] holds for them.
+	Parameters []Parameter
+}
+
 // Connect hands the call to a ConversationRelay session. When that ends, action is asked for
 // TwiML; without an action the next verb runs.
 func (d *Document) Connect(action string, relay Relay) {
-	d.open("Connect")
-	d.optional("action", action)
-	d.closeStart()
+	d.openConnect(action)
 	d.open("ConversationRelay")
 	d.attribute("url", relay.URL)
 	d.optional("welcomeGreeting", relay.WelcomeGreeting)
@@ -147,19 +154,41 @@ func (d *Document) Connect(action string, relay Relay) {
 			d.optional(a.Name, a.Value)
 		}
 	}
-	if len(relay.Parameters) == 0 {
-		d.closeEmpty()
-	} else {
-		d.closeStart()
-		for _, p := range relay.Parameters {
-			d.open("Parameter")
-			d.attribute("name", p.Name)
-			d.attribute("value", p.Value)
-			d.closeEmpty()
-		}
-		d.closeElement("ConversationRelay")
-	}
+	d.parameters("ConversationRelay", relay.Parameters)
 	d.closeElement("Connect")
+}
+
+// ConnectStream hands the call to a Media Streams session, as [Document.Connect] does to a relay. A
+// stream has no greeting: a verb before it says one.
+func (d *Document) ConnectStream(action string, stream Stream) {
+	d.openConnect(action)
+	d.open("Stream")
+	d.attribute("url", stream.URL)
+	d.optional("statusCallback", stream.StatusCallback)
+	d.parameters("Stream", stream.Parameters)
+	d.closeElement("Connect")
+}
+
+func (d *Document) openConnect(action string) {
+	d.open("Connect")
+	d.optional("action", action)
+	d.closeStart()
+}
+
+// parameters ends the start tag, writes the custom parameters and closes the element.
+func (d *Document) parameters(element string, parameters []Parameter) {
+	if len(parameters) == 0 {
+		d.closeEmpty()
+		return
+	}
+	d.closeStart()
+	for _, p := range parameters {
+		d.open("Parameter")
+		d.attribute("name", p.Name)
+		d.attribute("value", p.Value)
+		d.closeEmpty()
+	}
+	d.closeElement(element)
 }
 
 // open begins a start tag; attributes may follow, then one of the close methods or content.

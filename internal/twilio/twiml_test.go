@@ -101,6 +101,15 @@ func TestDocument(t *testing.T) {
 				{"url", "wss://evil.example.com"}, {"welcomeGreeting", "x"}, {`a="" b`, "x"}, {"", "x"}, {"speechTimeout", "auto"},
 			}})
 		}, `<Response><Connect><ConversationRelay url="wss://h.example.com/r" speechTimeout="auto"/></Connect></Response>`},
+		{"stream", func(d *twilio.Document) {
+			d.ConnectStream("", twilio.Stream{URL: "wss://h.example.com/s"})
+		}, `<Response><Connect><Stream url="wss://h.example.com/s"/></Connect></Response>`},
+		{"stream with everything", func(d *twilio.Document) {
+			d.Say("Hi <Jane>", "en-US", "")
+			d.ConnectStream("https://h.example.com/after?a=1&b=2", twilio.Stream{URL: "wss://h.example.com/s", StatusCallback: "https://h.example.com/status",
+				Parameters: []twilio.Parameter{{"ctx", `"k3v9"`}, {"empty", ""}}})
+		}, `<Response><Say language="en-US">Hi &lt;Jane&gt;</Say><Connect action="https://h.example.com/after?a=1&amp;b=2"><Stream url="wss://h.example.com/s" ` +
+			`statusCallback="https://h.example.com/status"><Parameter name="ctx" value="&quot;k3v9&quot;"/><Parameter name="empty" value=""/></Stream></Connect></Response>`},
 		{"verbs in order", func(d *twilio.Document) { d.Say("a", "", ""); d.Pause(1); d.Say("b", "", ""); d.Hangup() },
 			`<Response><Say>a</Say><Pause length="1"/><Say>b</Say><Hangup/></Response>`},
 	}

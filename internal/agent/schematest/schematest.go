@@ -3,6 +3,7 @@ package schematest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -104,14 +105,16 @@ func Valid(message []byte) error {
 		return err
 	}
 	var head struct {
-		Type string `json:"type"`
+		Type  string `json:"type"`
+		Event string `json:"event"` // of Media Streams
 	}
 	if err := json.Unmarshal(message, &head); err != nil {
 		return fmt.Errorf("%w in %s", err, message)
 	}
-	schema := schemas[head.Type]
+	name := cmp.Or(head.Type, head.Event)
+	schema := schemas[name]
 	if schema == nil {
-		return fmt.Errorf("there is no schema of %q", head.Type)
+		return fmt.Errorf("there is no schema of %q", name)
 	}
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(message))
 	if err != nil {
