@@ -42,3 +42,52 @@ func TestACallThatWasPlaced(t *testing.T) {
 		t.Errorf("they hear %q", got)
 	}
 }
+
+// Machine detection tells nothing but the call; the address says whose it is, and what it found is kept with the call,
+// whether it comes before or after the rest.
+func TestMachineDetectionIsKept(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, parts{})
+	form := sampleForm(t, "amd_async.form")
+	form.Set("AccountSid", accountSID)
+	sid := form.Get("CallSid")
+	item, _, err := outgoing.NewStore(e.pool).Add(t.Context(), outgoing.Item{OrgID: e.org.ID, Kind: outgoing.KindCall, From: dialled, To: jane, AgentID: e.agent.ID})
+	check(t, err)
+	for range 2 {
+		if a := e.post("/twilio/voice/status?outgoing="+item.ID, form); a.status != 204 {
+			t.Fatalf("answered %d %s", a.status, a.body)
+		}
+	}
+	done := with(inbound(sid, dialled), "To", jane, "Direction", "outbound-api", "CallStatus", "completed", "CallDuration", "4")
+	if a := e.post("/twilio/voice/status?outgoing="+item.ID, done); a.status != 204 {
+		t.Fatalf("answered %d %s", a.status, a.body)
+	}
+	e.flush()
+	got := value[string](e, `SELECT concat_ws(' ', direction, status, party, details->'answered_by'->>'AnsweredBy', details->'answered_by'->>'MachineDetectionDuration') FROM interactions WHERE sid = $1`, sid)
+	if want := "outbound completed " + jane + " machine_end_beep 6120"; got != want {
+		t.Errorf("the ledger has %q, want %q", got, want)
+	}
+}
+
+// A campaign's call has a greeting of its own, with what is known of the person; a variable that they lack vanishes.
+func TestACampaignsGreeting(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, parts{})
+	for n, test := range []struct {
+		to        phone.Number
+		variables map[string]string
+		want      string
+	}{
+		{jane, map[string]string{"ORDER": `4711 & "more" {{NAME}}`}, `Hello Jane Doe, order 4711 & "more" {{NAME}} is ready.`},
+		{jane, nil, "Hello Jane Doe, order is ready."},
+		{stranger, map[string]string{"ORDER": "1"}, "Hello, order 1 is ready."},
+	} {
+		item, _, err := outgoing.NewStore(e.pool).Add(t.Context(), outgoing.Item{OrgID: e.org.ID, Kind: outgoing.KindCall, From: dialled, To: test.to, AgentID: e.agent.ID,
+			Greeting: "Hello {{NAME}}, order {{ORDER}} is ready.", Variables: test.variables})
+		check(t, err)
+		form := with(inbound(callSID("campaign"+string(rune('a'+n))), dialled), "To", string(test.to), "Direction", "outbound-api", "CallStatus", "in-progress")
+		if got := readConnect(t, e.post("/twilio/voice?outgoing="+item.ID, form).body).Greeting; got != test.want {
+			t.Errorf("they hear %q, want %q", got, test.want)
+		}
+	}
+}

@@ -18,6 +18,7 @@ import (
 	"ringside/internal/phone"
 	"ringside/internal/problem"
 	"ringside/internal/simulate"
+	"ringside/internal/simulate/restapi"
 )
 
 type demoCommand struct {
@@ -140,6 +141,7 @@ func newDemo(ctx context.Context, a *app, s *sidecar, exchange *demoTwilio, verb
 	if err := d.correspond(ctx, observe); err != nil {
 		return nil, err
 	}
+	exchange.api.AddNumber(restapi.Number{AccountSID: exchange.account, Phone: string(d.number)})
 	path := filepath.Join(a.config.DataDir, "demo-auth-token."+string(d.org.ID[:8]))
 	if err := os.WriteFile(path, []byte(exchange.token+"\n"), 0o600); err != nil {
 		return nil, fmt.Errorf("write the demo's auth token: %w", err)

@@ -53,6 +53,9 @@ func (r *campaignRun) Actions() []option {
 	case campaign.Draft:
 		return []option{{"start", "Start calling"}}
 	}
+	if r.Progress.Waiting == 0 {
+		return nil
+	}
 	return []option{{"start", "Call those who are left"}}
 }
 

@@ -18,6 +18,13 @@ type Number struct {
 	Settings map[string]string
 }
 
+// AddNumber gives an account one more phone number.
+func (s *Server) AddNumber(n Number) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.numbers = append(s.numbers, n.withDefaults())
+}
+
 // settings are the members of a number that can be changed, and the names of their parameters.
 var settings = map[string]string{
 	"voice_url": "VoiceUrl", "voice_method": "VoiceMethod", "voice_fallback_url": "VoiceFallbackUrl", "voice_fallback_method": "VoiceFallbackMethod",
