@@ -36,6 +36,7 @@ type Config struct {
 	TwilioAccountSID  string        `env:"TWILIO_ACCOUNT_SID"`
 	TwilioAuthToken   Secret        `env:"TWILIO_AUTH_TOKEN"`
 	SecretKey         Secret        `env:"RINGSIDE_SECRET_KEY"`
+	SecretKeyPrevious Secret        `env:"RINGSIDE_SECRET_KEY_PREVIOUS"`
 	RecognitionBudget time.Duration `env:"RINGSIDE_RECOGNITION_BUDGET" envDefault:"150ms"`
 	TwilioAPIURL      string        `env:"TWILIO_API_URL" envDefault:"https://api.twilio.com"`
 	CallPace          time.Duration `env:"RINGSIDE_CALL_PACE" envDefault:"1s"`
@@ -164,6 +165,12 @@ func (c *Config) check() (mistakes []error) {
 	}
 	if c.SecretKey != "" && len(c.SecretKey) < 16 {
 		mistake("RINGSIDE_SECRET_KEY is shorter than 16 characters; make one with `openssl rand -hex 32`")
+	}
+	for _, key := range c.PreviousKeys() {
+		if len(key) < 16 {
+			mistake("RINGSIDE_SECRET_KEY_PREVIOUS has a key shorter than 16 characters; write keys that were in use with commas between")
+			break
+		}
 	}
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		mistake("RINGSIDE_LOG_FORMAT=%q is neither text nor json", c.LogFormat)

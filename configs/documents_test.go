@@ -81,7 +81,7 @@ func TestDocumentHasEverySetting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := load(t, "DATABASE_URL=set", "REDIS_URL=set", "TWILIO_AUTH_TOKEN=set", "RINGSIDE_SECRET_KEY=0123456789abcdef")
+	c := load(t, "DATABASE_URL=set", "REDIS_URL=set", "TWILIO_AUTH_TOKEN=set", "RINGSIDE_SECRET_KEY=0123456789abcdef", "RINGSIDE_SECRET_KEY_PREVIOUS=0123456789abcdef")
 	var rows []string
 	for _, row := range tableRow.FindAllStringSubmatch(string(raw), -1) {
 		key, secret, text := row[1], row[2] != "", row[3]

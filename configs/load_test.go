@@ -97,6 +97,7 @@ func TestMistakes(t *testing.T) {
 		{"RINGSIDE_DRAIN_TIMEOUT=-1s", "RINGSIDE_DRAIN_TIMEOUT=-1s is out of range"},
 		{"RINGSIDE_DRAIN_TIMEOUT=soon", `RINGSIDE_DRAIN_TIMEOUT="soon" is not a duration`},
 		{"RINGSIDE_SECRET_KEY=hunter2", "RINGSIDE_SECRET_KEY is shorter than 16 characters; make one with `openssl rand -hex 32`"},
+		{"RINGSIDE_SECRET_KEY_PREVIOUS=0123456789abcdef,hunter2", "RINGSIDE_SECRET_KEY_PREVIOUS has a key shorter than 16 characters"},
 		{"RINGSIDE_LOG_LEVEL=loud", `RINGSIDE_LOG_LEVEL="loud" is not a log level: debug, info, warn or error`},
 		{"RINGSIDE_LOG_FORMAT=xml", `RINGSIDE_LOG_FORMAT="xml" is neither text nor json`},
 		{"TWILIO_AUTH_TOKEN_FILE=" + missing, "TWILIO_AUTH_TOKEN_FILE: open " + missing},

@@ -7,10 +7,30 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // secretKeyFile is where a generated secret key lives in the data folder.
 const secretKeyFile = "secret.key"
+
+// PreviousKeys are the keys of RINGSIDE_SECRET_KEY_PREVIOUS.
+func (c *Config) PreviousKeys() (keys [][]byte) {
+	for key := range strings.SplitSeq(string(c.SecretKeyPrevious), ",") {
+		if key = strings.TrimSpace(key); key != "" {
+			keys = append(keys, []byte(key))
+		}
+	}
+	return keys
+}
+
+// HasSigningKey reports whether there is a secret already, so that [Config.SigningKey] makes none.
+func (c *Config) HasSigningKey() bool {
+	if c.SecretKey != "" {
+		return true
+	}
+	_, err := os.Stat(filepath.Join(c.DataDir, secretKeyFile))
+	return err == nil
+}
 
 // SigningKey returns the program's secret: the one that is set, else one that is made the first
 // time and kept in the data folder, readable by its owner alone.

@@ -14,6 +14,7 @@ import (
 	"ringside/internal/phone"
 	"ringside/internal/postgres/pgtest"
 	"ringside/internal/problem"
+	"ringside/internal/seal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -69,7 +70,7 @@ func one[T any](t *testing.T, s shelf, sql string, args ...any) (value T) {
 // ownNumber gives the organisation a phone number of its own.
 func (s shelf) ownNumber(t *testing.T, n phone.Number) {
 	t.Helper()
-	store := org.NewStore(s.pool)
+	store := org.NewStore(s.pool).WithKeys(seal.Plain)
 	agent, err := store.CreateAgent(t.Context(), org.Agent{OrgID: s.org.ID, Name: "Reception", Greeting: "Hello!", RuntimeURL: "ws://localhost/"})
 	if err != nil {
 		t.Fatal(err)

@@ -24,6 +24,7 @@ import (
 	"ringside/internal/outgoing"
 	"ringside/internal/phone"
 	"ringside/internal/postgres/pgtest"
+	"ringside/internal/seal"
 	"ringside/internal/twilio"
 	"ringside/internal/webhook"
 	"ringside/recognize"
@@ -100,7 +101,7 @@ func beside(t *testing.T, first *edge, change ...func(*sms.Config)) *edge {
 
 func (e *edge) seed() {
 	e.t.Helper()
-	store := org.NewStore(e.pool)
+	store := org.NewStore(e.pool).WithKeys(seal.Plain)
 	e.org = must[org.Org](e.t)(store.CreateOrg(e.t.Context(), org.Org{Name: "Acme", Country: "US"}))
 	e.agent = must[org.Agent](e.t)(store.CreateAgent(e.t.Context(), org.Agent{OrgID: e.org.ID, Name: "Reception", Greeting: "Hello", RuntimeURL: "ws://127.0.0.1:9/agent"}))
 	must[org.Number](e.t)(store.AddNumber(e.t.Context(), org.Number{OrgID: e.org.ID, Phone: ours, AgentID: e.agent.ID, AccountSID: accountSID}, authToken))

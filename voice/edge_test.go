@@ -30,6 +30,7 @@ import (
 	"ringside/internal/outgoing"
 	"ringside/internal/phone"
 	"ringside/internal/postgres/pgtest"
+	"ringside/internal/seal"
 	"ringside/internal/simulate"
 	"ringside/internal/together"
 	"ringside/internal/twilio"
@@ -120,7 +121,7 @@ func newEdge(tb testing.TB, p parts) *edge {
 	}
 	callers := cache.NewCallers(directory, memory, func() bool { return true })
 	calls := cache.NewCalls(memory)
-	e.store, e.lines, e.book = org.NewStore(e.pool), org.NewSwitchboard(e.pool), contacts.NewBook(e.pool, callers)
+	e.store, e.lines, e.book = org.NewStore(e.pool).WithKeys(seal.Plain), org.NewSwitchboard(e.pool), contacts.NewBook(e.pool, callers)
 	e.recorder = ledger.NewRecorder(e.pool, callers, nil, log)
 	tb.Cleanup(e.closeRecorder)
 	if p.beside == nil {

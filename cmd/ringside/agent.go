@@ -60,6 +60,12 @@ func (c *agentCreate) Run(a *app) error {
 	}
 	return a.withDatabase(func(ctx context.Context, db *database) error {
 		store := org.NewStore(db.Pool)
+		if agent.RuntimeSecret != "" {
+			var err error
+			if store, err = db.orgs(ctx, a.config); err != nil {
+				return err
+			}
+		}
 		o, err := c.find(ctx, store)
 		if err != nil {
 			return err
@@ -130,7 +136,10 @@ type probeStep struct {
 
 func (c *agentTest) Run(a *app) error {
 	return a.withDatabase(func(ctx context.Context, db *database) error {
-		store := org.NewStore(db.Pool)
+		store, err := db.orgs(ctx, a.config)
+		if err != nil {
+			return err
+		}
 		o, err := c.find(ctx, store)
 		if err != nil {
 			return err

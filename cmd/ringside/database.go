@@ -14,6 +14,7 @@ import (
 	"ringside/internal/org"
 	"ringside/internal/postgres"
 	"ringside/internal/problem"
+	"ringside/internal/seal"
 )
 
 // database is an open, migrated Postgres: the one that is set, or the private one.
@@ -21,6 +22,40 @@ type database struct {
 	*pgxpool.Pool
 	server  *postgres.Server // nil unless private
 	applied []string         // migrations that opening it has applied
+}
+
+// unlocked is what opens the secrets of a database.
+type unlocked struct {
+	secret     []byte     // signs what has to be believed for a while
+	keys       *seal.Ring // seals what is kept
+	erasureKey []byte     // under which erased people are remembered
+}
+
+// unlock gets the program's keys and makes sure that they are this database's. What lies there in plain, from
+// before there was sealing, is sealed.
+func (db *database) unlock(ctx context.Context, config configs.Config) (u unlocked, err error) {
+	if sealed, err := org.HasSealed(ctx, db.Pool); err != nil {
+		return u, err
+	} else if sealed && !config.HasSigningKey() { // one that is made now would open nothing
+		return u, fmt.Errorf("the secrets in this database are sealed, and no key is set: set RINGSIDE_SECRET_KEY, or RINGSIDE_DATA_DIR to the folder with the secret.key that was made (here %s)", config.DataDir)
+	}
+	if u.secret, err = config.SigningKey(); err != nil {
+		return u, err
+	}
+	if u.keys, err = seal.NewRing(u.secret, config.PreviousKeys()...); err != nil {
+		return u, err
+	}
+	u.erasureKey, err = org.Unlock(ctx, db.Pool, u.keys, u.secret)
+	return u, err
+}
+
+// orgs returns the organisations for a command that reads or writes secrets.
+func (db *database) orgs(ctx context.Context, config configs.Config) (*org.Store, error) {
+	u, err := db.unlock(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	return org.NewStore(db.Pool).WithKeys(u.keys), nil
 }
 
 // openDatabase connects and brings the schema up to date.

@@ -125,7 +125,7 @@ func newDemo(ctx context.Context, a *app, s *sidecar, exchange *demoTwilio, verb
 		s.demo.told(e)
 	}
 	exchange.watch(observe)
-	d := &demo{app: a, sidecar: s, store: org.NewStore(s.db.Pool), exchange: exchange}
+	d := &demo{app: a, sidecar: s, store: org.NewStore(s.db.Pool).WithKeys(s.keys), exchange: exchange}
 	if d.runtime, err = simulate.StartRuntime(simulate.RuntimeOptions{Behaviour: simulate.Receptionist, Observe: observe}); err != nil {
 		return nil, err
 	}

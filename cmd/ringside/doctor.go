@@ -15,6 +15,7 @@ import (
 	"ringside/internal/org"
 	"ringside/internal/postgres"
 	"ringside/internal/problem"
+	"ringside/internal/seal"
 	"ringside/internal/twilio"
 	"ringside/internal/twilio/rest"
 	"ringside/voice"
@@ -52,6 +53,7 @@ type doctor struct {
 	*app
 	pool     *pgxpool.Pool    // nil: Postgres cannot be used
 	server   *postgres.Server // the private one, nil unless it is
+	keys     *seal.Ring       // nil: no key is set
 	lines    *org.Switchboard
 	api      *rest.Client
 	findings []finding
@@ -150,7 +152,7 @@ func (d *doctor) postgres(ctx context.Context) {
 		return
 	}
 	took := time.Since(began)
-	d.pool, d.lines = pool, org.NewSwitchboard(pool)
+	d.pool = pool
 	current, err := postgres.Current(ctx, pool)
 	switch {
 	case err != nil:
@@ -167,6 +169,38 @@ func (d *doctor) postgres(ctx context.Context) {
 		d.found("Postgres", good, "version %s answers in %s; its schema is current.", version, took.Round(100*time.Microsecond))
 	}
 	d.clock("Clock against Postgres", now, 0)
+	if d.pool != nil {
+		d.secrets(ctx)
+	}
+}
+
+// secrets looks whether the key that is set opens what is sealed in the database. None is made for it.
+func (d *doctor) secrets(ctx context.Context) {
+	const check = "Secrets"
+	if d.config.HasSigningKey() {
+		secret, err := d.config.SigningKey()
+		if err == nil {
+			d.keys, err = seal.NewRing(secret, d.config.PreviousKeys()...)
+		}
+		if err != nil {
+			d.found(check, bad, "the key cannot be used: %s.", oneLine(err))
+			return
+		}
+	}
+	d.lines = org.NewSwitchboard(d.pool).WithKeys(d.keys)
+	sealed, err := org.HasSealed(ctx, d.pool)
+	if err == nil && sealed && d.keys == nil {
+		d.found(check, bad, "they are sealed, and no key is set here: set RINGSIDE_SECRET_KEY to the sidecar's.")
+		return
+	}
+	if err == nil {
+		err = d.lines.Load(ctx)
+	}
+	if err != nil {
+		d.found(check, bad, "they cannot be read: %s.", strings.TrimSuffix(oneLine(err), "."))
+		return
+	}
+	d.found(check, good, "the key opens them.")
 }
 
 // private starts the private Postgres, or joins the one that runs, unless there is none yet.
@@ -287,7 +321,7 @@ func (d *doctor) agents(ctx context.Context) {
 	if d.pool == nil {
 		return
 	}
-	store := org.NewStore(d.pool)
+	store := org.NewStore(d.pool).WithKeys(d.keys)
 	orgs, err := store.Orgs(ctx)
 	if err != nil {
 		d.found("Voice agents", bad, "they cannot be read: %s.", oneLine(err))
@@ -317,11 +351,7 @@ func (d *doctor) agents(ctx context.Context) {
 
 // twilio asks how each account stands, and how each number is set.
 func (d *doctor) twilio(ctx context.Context) {
-	if d.pool == nil {
-		return
-	}
-	if err := d.lines.Load(ctx); err != nil {
-		d.found("Twilio", bad, "the accounts cannot be read: %s.", oneLine(err))
+	if d.pool == nil || d.lines == nil {
 		return
 	}
 	var err error
@@ -367,7 +397,7 @@ func (d *doctor) numbers(ctx context.Context) {
 	if err != nil {
 		return // said already
 	}
-	store, checker := org.NewStore(d.pool), &numbers.Checker{API: d.api, Lines: d.lines, PublicURL: public}
+	store, checker := org.NewStore(d.pool).WithKeys(d.keys), &numbers.Checker{API: d.api, Lines: d.lines, PublicURL: public}
 	orgs, err := store.Orgs(ctx)
 	if err != nil {
 		d.found("Phone numbers", bad, "they cannot be read: %s.", oneLine(err))

@@ -11,6 +11,7 @@ import (
 	"ringside/internal/org"
 	"ringside/internal/phone"
 	"ringside/internal/postgres/pgtest"
+	"ringside/internal/seal"
 	"ringside/internal/simulate"
 )
 
@@ -84,7 +85,7 @@ func TestExamples(t *testing.T) {
 	t.Parallel()
 	shop := openShop(t, pgtest.URL(t))
 	side := serve(t, "DATABASE_URL="+shop.db.Config().ConnString(), "RINGSIDE_REPLY_BUDGET=14s")
-	store := org.NewStore(shop.db)
+	store := org.NewStore(shop.db).WithKeys(seal.Plain)
 	for i, e := range examples {
 		t.Run(e.name, func(t *testing.T) {
 			t.Parallel()

@@ -38,7 +38,10 @@ func (c *numberAdd) Run(a *app) error {
 		return problem.Invalid("auth_token_file", "Give the account's auth token in a file, or in TWILIO_AUTH_TOKEN: without it no request of Twilio can be verified.")
 	}
 	return a.withDatabase(func(ctx context.Context, db *database) error {
-		store := org.NewStore(db.Pool)
+		store, err := db.orgs(ctx, a.config)
+		if err != nil {
+			return err
+		}
 		o, err := c.find(ctx, store)
 		if err != nil {
 			return err

@@ -55,7 +55,11 @@ func (a *app) numberChecker(ctx context.Context, db *database) (checker *numbers
 	if a.config.PublicURL == "" {
 		return nil, nil, problem.Invalid("RINGSIDE_PUBLIC_URL", "Set RINGSIDE_PUBLIC_URL to the address at which Twilio reaches the sidecar, such as https://ringside.example.com.")
 	}
-	checker = &numbers.Checker{Lines: org.NewSwitchboard(db.Pool)}
+	unlocked, err := db.unlock(ctx, a.config)
+	if err != nil {
+		return nil, nil, err
+	}
+	checker = &numbers.Checker{Lines: org.NewSwitchboard(db.Pool).WithKeys(unlocked.keys)}
 	if checker.PublicURL, err = twilio.ParsePublicURL(a.config.PublicURL); err != nil {
 		return nil, nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -91,6 +92,9 @@ func start(t *testing.T, settings []string, args ...string) *program {
 func environ(t *testing.T, settings ...string) []string {
 	t.Helper()
 	env := []string{"RINGSIDE_LISTEN=127.0.0.1:0", "RINGSIDE_OPS_LISTEN=127.0.0.1:0", "RINGSIDE_DATA_DIR=" + t.TempDir(), "RINGSIDE_RECOGNITION_BUDGET=5s"}
+	if !slices.ContainsFunc(settings, func(s string) bool { return strings.HasPrefix(s, "RINGSIDE_SECRET_KEY=") }) {
+		env = append(env, "RINGSIDE_SECRET_KEY=the key of everything under test") // several programs may share a database
+	}
 	for _, name := range []string{"PATH", "HOME", "TMPDIR", "PG_BIN"} {
 		if value := os.Getenv(name); value != "" {
 			env = append(env, name+"="+value)

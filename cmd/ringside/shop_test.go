@@ -20,6 +20,7 @@ import (
 	"ringside/internal/org"
 	"ringside/internal/postgres"
 	"ringside/internal/problem"
+	"ringside/internal/seal"
 	"ringside/internal/simulate"
 	"ringside/internal/wirefault"
 )
@@ -58,7 +59,7 @@ func openShop(t *testing.T, url string) *shop {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.db.Close)
-	store, book := org.NewStore(s.db), contacts.NewBook(s.db, contacts.NoFence{})
+	store, book := org.NewStore(s.db).WithKeys(seal.Plain), contacts.NewBook(s.db, contacts.NoFence{})
 	s.org, err = store.CreateOrg(t.Context(), org.Org{Name: "Acme", Country: "US"})
 	must(t, err)
 	agent, err := store.CreateAgent(t.Context(), org.Agent{OrgID: s.org.ID, Name: "Reception", Greeting: greeting, RuntimeURL: s.runtime.URL(), KeepTranscript: true})

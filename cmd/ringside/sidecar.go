@@ -30,6 +30,7 @@ import (
 	"ringside/internal/outbox"
 	"ringside/internal/outgoing"
 	"ringside/internal/postgres"
+	"ringside/internal/seal"
 	"ringside/internal/twilio"
 	"ringside/internal/webhook"
 	"ringside/recognize"
@@ -49,6 +50,7 @@ type sidecar struct {
 	publicSrv, opsSrv *http.Server
 
 	db       *database
+	keys     *seal.Ring
 	redis    *cache.Redis // nil without REDIS_URL
 	lines    *org.Switchboard
 	book     *contacts.Book
@@ -117,20 +119,21 @@ func (s *sidecar) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	secret, err := s.config.SigningKey()
-	if err != nil {
-		return err
-	}
 	if s.db, err = openDatabase(ctx, s.config, s.log); err != nil {
 		return err
 	}
+	key, err := s.db.unlock(ctx, s.config)
+	if err != nil {
+		return err
+	}
+	s.keys = key.keys
 	if s.config.RedisURL != "" {
 		if s.redis, err = cache.OpenRedis(string(s.config.RedisURL), s.log); err != nil {
 			return err
 		}
 	}
 	s.running, s.stop = context.WithCancel(context.Background())
-	s.lines = org.NewSwitchboard(s.db.Pool)
+	s.lines = org.NewSwitchboard(s.db.Pool).WithKeys(key.keys)
 	if err := s.lines.Load(ctx); err != nil {
 		return err
 	}
@@ -138,19 +141,19 @@ func (s *sidecar) start(ctx context.Context) error {
 	callers := cache.NewCallers(recognize.NewDatabase(s.db.Pool), s.redis, s.listener.Current)
 	calls := cache.NewCalls(s.redis)
 	s.book = contacts.NewBook(s.db.Pool, callers)
-	s.recorder = ledger.NewRecorder(s.db.Pool, callers, secret, s.log)
+	s.recorder = ledger.NewRecorder(s.db.Pool, callers, key.erasureKey, s.log)
 	tools := &agent.Tools{Book: s.book, Recorder: s.recorder, Marks: calls, Log: s.log}
 	placed := outgoing.NewStore(s.db.Pool)
 	gate := webhook.NewGate(webhook.Config{PublicURL: publicURL, Lines: s.lines, Metrics: s.metrics, Log: s.log})
 	recognizer := recognize.NewRecognizer(callers, s.config.RecognitionBudget)
 	s.voice = voice.New(voice.Config{
-		Gate: gate, Secret: secret, Calls: calls, Recorder: s.recorder,
+		Gate: gate, Secret: key.secret, Calls: calls, Recorder: s.recorder,
 		Recognizer:  recognizer,
 		Outgoing:    placed,
 		Tools:       tools,
 		WriteBudget: s.config.WriteBudget,
 	})
-	reader, store := ledger.NewReader(s.db.Pool), org.NewStore(s.db.Pool)
+	reader, store := ledger.NewReader(s.db.Pool), org.NewStore(s.db.Pool).WithKeys(key.keys)
 	s.outbox = outbox.New(s.db.Pool)
 	s.events = events.New(events.Config{Keys: store, Orgs: store, Outbox: s.outbox, Ledger: reader, Tools: tools, Metrics: s.metrics, Log: s.log})
 	s.sms = sms.New(sms.Config{Gate: gate, Recognizer: recognizer, Memory: calls, Recorder: s.recorder, Ledger: reader, Runtimes: s.events, Outgoing: placed,
@@ -163,7 +166,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	s.members, s.audit = member.NewStore(s.db.Pool), audit.NewLog(s.db.Pool)
 	s.listen(callers, calls)
 	s.pages = &dashboard.Dashboard{PublicURL: publicURL, Orgs: store, Members: s.members, Audit: s.audit,
-		Book: s.book, Campaigns: campaign.NewStore(s.db.Pool), Numbers: s.numbers, Ledger: ledger.NewReader(s.db.Pool), Log: s.log, ErasureKey: secret, ImportLimits: importLimits(s.config), Proxies: s.config.Proxies(), Health: s.health, Probe: probe}
+		Book: s.book, Campaigns: campaign.NewStore(s.db.Pool), Numbers: s.numbers, Ledger: ledger.NewReader(s.db.Pool), Log: s.log, ErasureKey: key.erasureKey, ImportLimits: importLimits(s.config), Proxies: s.config.Proxies(), Health: s.health, Probe: probe}
 	if s.config.OIDCIssuer != "" {
 		s.pages.OIDC = &dashboard.OIDC{Issuer: s.config.OIDCIssuer, ClientID: s.config.OIDCClientID, ClientSecret: string(s.config.OIDCClientSecret)}
 	}
@@ -172,7 +175,7 @@ func (s *sidecar) start(ctx context.Context) error {
 		s.pages.Demo, s.demo.pages = s.demo, s.pages
 	}
 	s.serve(&api.API{Keys: store, Audit: s.audit, Decisions: calls, Orgs: store, Book: s.book, Ledger: reader, Tools: tools, Desk: desk, Campaigns: campaign.NewStore(s.db.Pool),
-		Answers: idempotency.NewStore(s.db.Pool), ErasureKey: secret, ImportLimits: importLimits(s.config), Log: s.log,
+		Answers: idempotency.NewStore(s.db.Pool), ErasureKey: key.erasureKey, ImportLimits: importLimits(s.config), Log: s.log,
 		Rate: api.Rate{PerSecond: s.config.APIRate, Burst: s.config.APIBurst}})
 	return nil
 }

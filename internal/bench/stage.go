@@ -14,6 +14,7 @@ import (
 
 	"ringside/internal/org"
 	"ringside/internal/postgres"
+	"ringside/internal/seal"
 )
 
 // What is set up on the stage.
@@ -117,7 +118,7 @@ func (s *stage) close() error {
 // furnish makes the organisation that is called, and fills its address book. Every contact has an
 // e-mail address, a tag, a note and one earlier call.
 func (s *stage) furnish(ctx context.Context) error {
-	store := org.NewStore(s.pool)
+	store := org.NewStore(s.pool).WithKeys(seal.Plain)
 	made, err := store.CreateOrg(ctx, org.Org{Name: "Bench", Country: "US"})
 	if err != nil {
 		return fmt.Errorf("make the organisation: %w", err)

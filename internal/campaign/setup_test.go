@@ -20,6 +20,7 @@ import (
 	"ringside/internal/phone"
 	"ringside/internal/postgres/pgtest"
 	"ringside/internal/problem"
+	"ringside/internal/seal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -51,7 +52,7 @@ func openShop(t *testing.T) *shop {
 	t.Helper()
 	pool := pgtest.New(t)
 	s := &shop{t: t, pool: pool, noon: time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC)}
-	orgs := org.NewStore(pool)
+	orgs := org.NewStore(pool).WithKeys(seal.Plain)
 	var err error
 	if s.org, err = orgs.CreateOrg(t.Context(), org.Org{Name: "Acme", Country: "US"}); err != nil {
 		t.Fatal(err)

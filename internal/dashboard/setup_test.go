@@ -21,6 +21,7 @@ import (
 	"ringside/internal/member"
 	"ringside/internal/org"
 	"ringside/internal/postgres/pgtest"
+	"ringside/internal/seal"
 	"ringside/internal/twilio"
 )
 
@@ -47,7 +48,7 @@ func open(t *testing.T, prepare ...func(*Dashboard)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.dashboard = &Dashboard{PublicURL: publicURL, Orgs: org.NewStore(s.pool), Members: member.NewStore(s.pool), Audit: audit.NewLog(s.pool),
+	s.dashboard = &Dashboard{PublicURL: publicURL, Orgs: org.NewStore(s.pool).WithKeys(seal.Plain), Members: member.NewStore(s.pool), Audit: audit.NewLog(s.pool),
 		Book: contacts.NewBook(s.pool, contacts.NoFence{}), Campaigns: campaign.NewStore(s.pool), Ledger: ledger.NewReader(s.pool), Log: slog.New(slog.NewTextHandler(s.log, nil)), ErasureKey: contacts.ErasureKey("a secret of this test")}
 	for _, change := range prepare {
 		change(s.dashboard)

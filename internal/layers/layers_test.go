@@ -179,6 +179,7 @@ var design = []layer{
 		{"internal/problem", "what cannot be asked is said in words"},
 	}},
 	{"internal/org", []arrow{
+		{"internal/seal", "auth tokens and runtimes' secrets are sealed"},
 		{"internal/phone", "numbers are kept as E.164"},
 		{"internal/problem", "what a person got wrong is said in words"},
 	}},
@@ -203,6 +204,7 @@ var design = []layer{
 		{"internal/problem", "settings that Twilio would refuse are refused in words"},
 	}},
 	{"internal/gather", nil},
+	{"internal/seal", nil},
 	{"internal/metrics", nil},
 	{"internal/phone", nil},
 	{"internal/problem", nil},

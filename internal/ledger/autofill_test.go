@@ -10,6 +10,7 @@ import (
 	"ringside/internal/org"
 	"ringside/internal/phone"
 	"ringside/internal/postgres/pgtest"
+	"ringside/internal/seal"
 )
 
 func TestRule03_WhatACallLeavesInTheAddressBook(t *testing.T) {
@@ -153,7 +154,7 @@ func TestRule05_OwnNumbersNeverBecomeContacts(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)
 	p, other := newPlace(t, pool), newPlace(t, pool)
-	_, err := org.NewStore(pool).AddNumber(t.Context(), org.Number{OrgID: p.org.ID, Phone: line, AgentID: p.agent.ID,
+	_, err := org.NewStore(pool).WithKeys(seal.Plain).AddNumber(t.Context(), org.Number{OrgID: p.org.ID, Phone: line, AgentID: p.agent.ID,
 		AccountSID: "AC00000000000000000000000000000001"}, "token")
 	if err != nil {
 		t.Fatal(err)

@@ -25,7 +25,9 @@ type Agent struct {
 	Language        string `json:"language"`
 	Transport       string `json:"transport"` // TransportRelay, TransportStream or TransportDirect
 	RuntimeURL      string `json:"runtime_url"`
-	RuntimeSecret   string `json:"-"` // sent to the runtime as a bearer token; "" sends none
+	// RuntimeSecret is sent to the runtime as a bearer token; "" sends none. A store without keys
+	// reads it as "".
+	RuntimeSecret string `json:"-"`
 	// MinAttestation is the lowest STIR/SHAKEN level at which a caller is recognised: "A", "B",
 	// "C", or "" for none. A failed verification is never recognised.
 	MinAttestation string       `json:"min_attestation,omitempty"`
@@ -84,13 +86,18 @@ func (s *Store) CreateAgent(ctx context.Context, a Agent) (Agent, error) {
 	if err := a.check(); err != nil {
 		return Agent{}, err
 	}
-	err := s.pool.QueryRow(ctx, `
-		INSERT INTO voice_agents (org_id, name, greeting, unknown_greeting, language, transport, runtime_url, runtime_secret,
+	a.ID = newID() // the secret is sealed for its row
+	sealed, err := s.seal(secretAt(a.ID), a.RuntimeSecret)
+	if err != nil {
+		return Agent{}, err
+	}
+	err = s.pool.QueryRow(ctx, `
+		INSERT INTO voice_agents (id, org_id, name, greeting, unknown_greeting, language, transport, runtime_url, runtime_secret,
 			min_attestation, fallback_number, apology, keep_transcript, relay_settings, tell)
-		VALUES ($1::text::uuid, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''), nullif($10, ''), $11, $12, $13, $14)
-		RETURNING id::text, updated_at`,
-		a.OrgID, a.Name, a.Greeting, a.UnknownGreeting, a.Language, a.Transport, a.RuntimeURL, a.RuntimeSecret,
-		a.MinAttestation, string(a.FallbackNumber), a.Apology, a.KeepTranscript, a.RelaySettings, a.Tell).Scan(&a.ID, &a.UpdatedAt)
+		VALUES ($15::text::uuid, $1::text::uuid, $2, $3, $4, $5, $6, $7, $8, nullif($9, ''), nullif($10, ''), $11, $12, $13, $14)
+		RETURNING updated_at`,
+		a.OrgID, a.Name, a.Greeting, a.UnknownGreeting, a.Language, a.Transport, a.RuntimeURL, sealed,
+		a.MinAttestation, string(a.FallbackNumber), a.Apology, a.KeepTranscript, a.RelaySettings, a.Tell, a.ID).Scan(&a.UpdatedAt)
 	switch {
 	case violates(err, "voice_agents_org_id_fkey") || invalidText(err):
 		return Agent{}, noOrg(a.OrgID)
@@ -105,7 +112,10 @@ func (s *Store) Agents(ctx context.Context, id ID) ([]Agent, error) {
 	// What Query reports, the rows report again.
 	rows, _ := s.pool.Query(ctx, `SELECT `+agentColumns+` FROM voice_agents a WHERE a.org_id = $1::text::uuid ORDER BY created_at, id`, id)
 	agents, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (a Agent, err error) {
-		err = row.Scan(a.targets()...)
+		if err := row.Scan(a.targets()...); err != nil {
+			return a, err
+		}
+		a.RuntimeSecret, err = s.open(secretAt(a.ID), a.RuntimeSecret)
 		return a, err
 	})
 	switch {
@@ -124,6 +134,9 @@ func (s *Store) Agent(ctx context.Context, id ID, agentID string) (a Agent, err 
 	case errors.Is(err, pgx.ErrNoRows) || invalidText(err):
 		return Agent{}, noAgent(agentID)
 	case err != nil:
+		return Agent{}, fmt.Errorf("read voice agent %s: %w", agentID, err)
+	}
+	if a.RuntimeSecret, err = s.open(secretAt(a.ID), a.RuntimeSecret); err != nil {
 		return Agent{}, fmt.Errorf("read voice agent %s: %w", agentID, err)
 	}
 	return a, nil
@@ -155,12 +168,20 @@ func (s *Store) ChangeAgent(ctx context.Context, a Agent, secret *string) (Agent
 	if secret == nil && held.RuntimeSecret != "" && hostOf(a.RuntimeURL) != hostOf(held.RuntimeURL) {
 		return Agent{}, problem.Invalid("runtime_secret", "The address leads to another host now. Give the secret that is meant for it, so that the old one is not sent there.")
 	}
+	var sealed *string // nil: it stays as it is
+	if secret != nil {
+		text, err := s.seal(secretAt(held.ID), *secret)
+		if err != nil {
+			return Agent{}, err
+		}
+		sealed = &text
+	}
 	err = s.pool.QueryRow(ctx, `
-		UPDATE voice_agents SET name = $3, greeting = $4, unknown_greeting = $5, language = $6, transport = $7, runtime_url = $8, runtime_secret = $9,
+		UPDATE voice_agents SET name = $3, greeting = $4, unknown_greeting = $5, language = $6, transport = $7, runtime_url = $8, runtime_secret = coalesce($9, runtime_secret),
 			min_attestation = nullif($10, ''), fallback_number = nullif($11, ''), apology = $12, keep_transcript = $13, relay_settings = $14, tell = $15
 		WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND updated_at = $16
 		RETURNING updated_at`,
-		a.OrgID, a.ID, a.Name, a.Greeting, a.UnknownGreeting, a.Language, a.Transport, a.RuntimeURL, a.RuntimeSecret,
+		a.OrgID, a.ID, a.Name, a.Greeting, a.UnknownGreeting, a.Language, a.Transport, a.RuntimeURL, sealed,
 		a.MinAttestation, string(a.FallbackNumber), a.Apology, a.KeepTranscript, a.RelaySettings, a.Tell, seen).Scan(&a.UpdatedAt)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):

@@ -39,11 +39,15 @@ func (s *Store) AddNumber(ctx context.Context, n Number, authToken string) (Numb
 	case authToken == "":
 		return Number{}, problem.Invalid("auth_token", "The auth token is empty; the file must hold the account's auth token on one line.")
 	}
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	sealed, err := s.seal(tokenAt(n.AccountSID), authToken)
+	if err != nil {
+		return Number{}, err
+	}
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
 			INSERT INTO twilio_accounts (account_sid, org_id, auth_token) VALUES ($1, $2::text::uuid, $3)
 			ON CONFLICT (account_sid) DO UPDATE SET auth_token = excluded.auth_token
-			WHERE twilio_accounts.org_id = excluded.org_id`, n.AccountSID, n.OrgID, authToken)
+			WHERE twilio_accounts.org_id = excluded.org_id`, n.AccountSID, n.OrgID, sealed)
 		if err != nil {
 			return err
 		}
@@ -161,7 +165,11 @@ func (s *Store) SetAuthToken(ctx context.Context, id ID, sid, authToken string) 
 	if authToken == "" {
 		return problem.Invalid("auth_token", "The auth token is empty; it is on the first page of the Twilio console.")
 	}
-	tag, err := s.pool.Exec(ctx, `UPDATE twilio_accounts SET auth_token = $3 WHERE org_id = $1::text::uuid AND account_sid = $2`, id, sid, authToken)
+	sealed, err := s.seal(tokenAt(sid), authToken)
+	if err != nil {
+		return err
+	}
+	tag, err := s.pool.Exec(ctx, `UPDATE twilio_accounts SET auth_token = $3 WHERE org_id = $1::text::uuid AND account_sid = $2`, id, sid, sealed)
 	if invalidText(err) || err == nil && tag.RowsAffected() == 0 {
 		return problem.NotFound("There is no Twilio account %q here.", sid)
 	}

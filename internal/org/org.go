@@ -19,6 +19,7 @@ import (
 
 	"ringside/internal/phone"
 	"ringside/internal/problem"
+	"ringside/internal/seal"
 )
 
 // ID identifies an organisation: a UUID in its usual text form. It is a type of its own because
@@ -36,9 +37,10 @@ type Org struct {
 // Store keeps organisations and their set-up in Postgres.
 type Store struct {
 	pool *pgxpool.Pool
+	keys *seal.Ring // nil: secrets are neither read nor written
 }
 
-// NewStore returns a store on the given pool.
+// NewStore returns a store on the given pool. It has no keys: see [Store.WithKeys].
 func NewStore(pool *pgxpool.Pool) *Store { return &Store{pool: pool} }
 
 // CreateOrg adds an organisation and returns it with its new id.

@@ -12,6 +12,7 @@ import (
 	"ringside/internal/phone"
 	"ringside/internal/postgres/pgtest"
 	"ringside/internal/problem"
+	"ringside/internal/seal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -34,7 +35,7 @@ type office struct {
 
 func newOffice(t *testing.T, pool *pgxpool.Pool, name string) office {
 	t.Helper()
-	s := org.NewStore(pool)
+	s := org.NewStore(pool).WithKeys(seal.Plain)
 	o, err := s.CreateOrg(context.Background(), org.Org{Name: name, Country: "US"})
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +71,7 @@ func closed(t *testing.T) *org.Store {
 	t.Helper()
 	pool := pgtest.New(t)
 	pool.Close()
-	return org.NewStore(pool)
+	return org.NewStore(pool).WithKeys(seal.Plain)
 }
 
 // wantProblem fails the test unless err is a problem of the code and field.

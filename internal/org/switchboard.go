@@ -2,6 +2,7 @@ package org
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"ringside/internal/phone"
+	"ringside/internal/seal"
 )
 
 // Account is a Twilio account: whose it is, and the token its requests are signed with.
@@ -34,6 +36,7 @@ type Route struct {
 // The zero value is not usable; see [NewSwitchboard]. All methods are safe for concurrent use.
 type Switchboard struct {
 	pool  *pgxpool.Pool
+	keys  *seal.Ring // nil: without secrets
 	state atomic.Pointer[state]
 
 	// turn is taken by whoever loads: one load at a time. A channel, since nobody on the webhook
@@ -56,14 +59,22 @@ const (
 	missPatience = 500 * time.Millisecond
 )
 
-// NewSwitchboard returns an empty switchboard; call Load before the first request.
+// NewSwitchboard returns an empty switchboard; call Load before the first request. It has no keys, and so
+// knows no secret that is sealed: see [Switchboard.WithKeys].
 func NewSwitchboard(pool *pgxpool.Pool) *Switchboard {
 	s := &Switchboard{pool: pool, turn: make(chan struct{}, 1)}
 	s.state.Store(&state{})
 	return s
 }
 
-// Load replaces the state by what Postgres holds now. On an error the old state stays.
+// WithKeys gives the switchboard the keys that open secrets, before its first load, and returns it.
+func (s *Switchboard) WithKeys(keys *seal.Ring) *Switchboard {
+	s.keys = keys
+	return s
+}
+
+// Load replaces the state by what Postgres holds now. On an error the old state stays. Where a secret does
+// not open, that is the error, and only it stays as it was before: all else is taken over.
 func (s *Switchboard) Load(ctx context.Context) error {
 	if !s.takeTurn(ctx) {
 		return fmt.Errorf("load phone numbers and accounts: wait for the load before: %w", ctx.Err())
@@ -85,7 +96,8 @@ func (s *Switchboard) passTurn() { <-s.turn }
 
 func (s *Switchboard) load(ctx context.Context) error {
 	s.lastLoad = time.Now()
-	next := &state{accounts: map[string]*Account{}, routes: map[phone.Number]*Route{}}
+	old, next := s.state.Load(), &state{accounts: map[string]*Account{}, routes: map[phone.Number]*Route{}}
+	var shut []error
 	batch := &pgx.Batch{}
 	batch.Queue(`SELECT account_sid, org_id::text, auth_token FROM twilio_accounts ORDER BY created_at DESC`).
 		Query(func(rows pgx.Rows) error {
@@ -93,6 +105,12 @@ func (s *Switchboard) load(ctx context.Context) error {
 				var a Account
 				if err := rows.Scan(&a.SID, &a.OrgID, &a.AuthToken); err != nil {
 					return err
+				}
+				if err := s.openToken(&a, old); err != nil {
+					shut = append(shut, err)
+				}
+				if a.AuthToken == "" {
+					continue // nothing that it signs can be believed
 				}
 				next.accounts[a.SID] = &a
 				next.list = append(next.list, &a)
@@ -108,6 +126,9 @@ func (s *Switchboard) load(ctx context.Context) error {
 				if err := rows.Scan(targets...); err != nil {
 					return err
 				}
+				if err := s.openSecret(&r, old); err != nil {
+					shut = append(shut, err)
+				}
 				r.Org.ID = r.Agent.OrgID
 				next.routes[r.Phone] = &r
 			}
@@ -117,7 +138,31 @@ func (s *Switchboard) load(ctx context.Context) error {
 		return fmt.Errorf("load phone numbers and accounts: %w", err)
 	}
 	s.state.Store(next)
+	if len(shut) > 0 {
+		return fmt.Errorf("load phone numbers and accounts: %w", errors.Join(shut...))
+	}
 	return nil
+}
+
+// openToken opens an account's token; where it does not open, it is what it was before.
+func (s *Switchboard) openToken(a *Account, old *state) error {
+	token, err := openWith(s.keys, tokenAt(a.SID), a.AuthToken)
+	if before := old.accounts[a.SID]; err != nil && before != nil && before.OrgID == a.OrgID {
+		token = before.AuthToken
+	}
+	a.AuthToken = token
+	return err
+}
+
+// openSecret opens the runtime's secret of a route's agent; where it does not open, it is what it was
+// before, unless another runtime would get it.
+func (s *Switchboard) openSecret(r *Route, old *state) error {
+	secret, err := openWith(s.keys, secretAt(r.Agent.ID), r.Agent.RuntimeSecret)
+	if before := old.routes[r.Phone]; err != nil && before != nil && before.Agent.ID == r.Agent.ID && before.Agent.RuntimeURL == r.Agent.RuntimeURL {
+		secret = before.Agent.RuntimeSecret
+	}
+	r.Agent.RuntimeSecret = secret
+	return err
 }
 
 // Account returns the account with the given SID, or nil. An unknown one makes the switchboard
