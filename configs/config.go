@@ -22,6 +22,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"ringside/internal/problem"
+	"ringside/internal/reach"
 	"ringside/internal/twilio"
 )
 
@@ -48,6 +49,8 @@ type Config struct {
 	ImportField       int           `env:"RINGSIDE_IMPORT_FIELD" envDefault:"20000"`
 	APIRate           float64       `env:"RINGSIDE_API_RATE" envDefault:"50"`
 	APIBurst          int           `env:"RINGSIDE_API_BURST" envDefault:"100"`
+	RuntimeHosts      string        `env:"RINGSIDE_RUNTIME_HOSTS"`
+	RuntimePrivate    bool          `env:"RINGSIDE_RUNTIME_PRIVATE" envDefault:"true"`
 	TrustedProxies    string        `env:"RINGSIDE_TRUSTED_PROXIES"`
 	OIDCIssuer        string        `env:"RINGSIDE_OIDC_ISSUER"`
 	OIDCClientID      string        `env:"RINGSIDE_OIDC_CLIENT_ID"`
@@ -108,6 +111,8 @@ func wanted(t reflect.Type) string {
 		return "a log level: debug, info, warn or error"
 	case reflect.TypeFor[float64]():
 		return "a number"
+	case reflect.TypeFor[bool]():
+		return "true or false"
 	}
 	return "a " + t.String()
 }
@@ -154,6 +159,9 @@ func (c *Config) check() (mistakes []error) {
 	}
 	if c.APIBurst < 1 {
 		mistake("RINGSIDE_API_BURST=%d must be at least 1; RINGSIDE_API_RATE=0 sets no limit", c.APIBurst)
+	}
+	if _, err := reach.NewPolicy(c.RuntimeHosts, c.RuntimePrivate); err != nil {
+		mistake("RINGSIDE_RUNTIME_HOSTS: %s", err)
 	}
 	for network := range strings.SplitSeq(c.TrustedProxies, ",") {
 		if _, err := netip.ParsePrefix(strings.TrimSpace(network)); err != nil && c.TrustedProxies != "" {
@@ -203,6 +211,15 @@ func (c *Config) Proxies() (networks []netip.Prefix) {
 		}
 	}
 	return networks
+}
+
+// Runtimes says where agents' runtimes may be.
+func (c *Config) Runtimes() *reach.Policy {
+	policy, err := reach.NewPolicy(c.RuntimeHosts, c.RuntimePrivate)
+	if err != nil { // never: checked at start
+		panic(err)
+	}
+	return policy
 }
 
 // isAddress reports whether a listener could be given this host and port.

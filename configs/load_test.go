@@ -39,7 +39,7 @@ func TestDefaults(t *testing.T) {
 	want := configs.Config{
 		Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:8081", DataDir: "./.ringside",
 		RecognitionBudget: 150 * time.Millisecond, TwilioAPIURL: "https://api.twilio.com", CallPace: time.Second, WriteBudget: 2 * time.Second, ReplyBudget: 5 * time.Second, DrainTimeout: time.Minute,
-		ImportBytes: 256 << 20, ImportRows: 1_000_000, ImportField: 20_000, APIRate: 50, APIBurst: 100,
+		ImportBytes: 256 << 20, ImportRows: 1_000_000, ImportField: 20_000, APIRate: 50, APIBurst: 100, RuntimePrivate: true,
 		LogLevel: slog.LevelInfo, LogFormat: "text",
 	}
 	if diff := cmp.Diff(want, load(t)); diff != "" {
@@ -58,7 +58,7 @@ func TestEverySettingIsRead(t *testing.T) {
 		"RINGSIDE_LOG_LEVEL=debug", "RINGSIDE_LOG_FORMAT=json", "RINGSIDE_IMPORT_BYTES=1000", "RINGSIDE_IMPORT_ROWS=10", "RINGSIDE_IMPORT_FIELD=100",
 		"RINGSIDE_API_RATE=0.5", "RINGSIDE_API_BURST=3")
 	want := configs.Config{
-		ImportBytes: 1000, ImportRows: 10, ImportField: 100, APIRate: 0.5, APIBurst: 3,
+		ImportBytes: 1000, ImportRows: 10, ImportField: 100, APIRate: 0.5, APIBurst: 3, RuntimePrivate: true,
 		DatabaseURL: "postgres://u:p@h/d", RedisURL: "redis://:p@h:6379/0", Listen: ":80", OpsListen: "[::1]:0",
 		PublicURL: "https://ringside.example.com/voice", DataDir: "/data", TwilioAccountSID: "AC1", TwilioAuthToken: "token",
 		SecretKey: "0123456789abcdef", RecognitionBudget: 20 * time.Millisecond, TwilioAPIURL: "http://127.0.0.1:9", CallPace: 2 * time.Second, WriteBudget: time.Second,

@@ -11,6 +11,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"ringside/internal/org"
+	"ringside/internal/reach"
 )
 
 // ProbeStep is one part of a connection to an agent's runtime: looking its name up, connecting,
@@ -45,11 +46,14 @@ const (
 // ProbeRuntime connects to an agent's runtime once, as a call would, looks whether it keeps the
 // connection and answers a ping, and closes it. It sends no setup: nothing that a runtime could take
 // for a call has begun. It takes at most ten seconds.
-func ProbeRuntime(ctx context.Context, a *org.Agent) Probe {
+func ProbeRuntime(ctx context.Context, allowed *reach.Policy, a *org.Agent) Probe {
 	ctx, cancel := context.WithTimeout(ctx, probeWithin)
 	defer cancel()
 	t := newProbing()
-	dialer := runtimeDialer(&defaultTiming)
+	dialer, err := runtimeDialer(&defaultTiming, allowed, a.RuntimeURL)
+	if err != nil {
+		return t.failed(dialProblem(err, nil, a))
+	}
 	header := runtimeHeader(a, probeCallSID)
 	header.Set(testHeader, "true")
 	conn, response, err := dialer.DialContext(httptrace.WithClientTrace(ctx, t.trace()), a.RuntimeURL, header)

@@ -35,7 +35,7 @@ func TestProbeOfARuntimeThatWorks(t *testing.T) {
 	runtime, err := simulate.StartRuntime(simulate.RuntimeOptions{Secret: bearer})
 	check(t, err)
 	t.Cleanup(runtime.Close)
-	p := voice.ProbeRuntime(t.Context(), &org.Agent{RuntimeURL: strings.Replace(runtime.URL(), "127.0.0.1", "localhost", 1), RuntimeSecret: bearer})
+	p := voice.ProbeRuntime(t.Context(), nil, &org.Agent{RuntimeURL: strings.Replace(runtime.URL(), "127.0.0.1", "localhost", 1), RuntimeSecret: bearer})
 	if want := "Name, Connection, WebSocket, Answer to a ping, Staying open, Goodbye"; !p.OK || steps(p) != want {
 		t.Errorf("%+v, want %s", p, want)
 	}
@@ -151,7 +151,7 @@ func TestProbeSaysWhatIsWrong(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := voice.ProbeRuntime(t.Context(), &org.Agent{RuntimeURL: tt.url})
+			p := voice.ProbeRuntime(t.Context(), nil, &org.Agent{RuntimeURL: tt.url})
 			last := p.Steps[len(p.Steps)-1]
 			if p.OK || last.Name != tt.step || last.Failed != p.Text || !strings.Contains(p.Text, tt.says) {
 				t.Errorf("%s: %q, want %s to fail and say %q", steps(p), p.Text, tt.step, tt.says)
@@ -170,7 +170,7 @@ func TestProbeWithTheWrongSecret(t *testing.T) {
 	runtime, err := simulate.StartRuntime(simulate.RuntimeOptions{Secret: bearer})
 	check(t, err)
 	t.Cleanup(runtime.Close)
-	p := voice.ProbeRuntime(t.Context(), &org.Agent{RuntimeURL: runtime.URL(), RuntimeSecret: "hunter2"})
+	p := voice.ProbeRuntime(t.Context(), nil, &org.Agent{RuntimeURL: runtime.URL(), RuntimeSecret: "hunter2"})
 	if p.OK || !strings.Contains(p.Text, "probably not the one that it expects") || strings.Contains(p.Text, "hunter2") {
 		t.Errorf("%+v", p)
 	}

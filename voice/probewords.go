@@ -16,6 +16,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"ringside/internal/org"
+	"ringside/internal/reach"
 	"ringside/internal/webhook"
 )
 
@@ -26,6 +27,9 @@ func dialProblem(err error, response *http.Response, a *org.Agent) (step, senten
 		return "Address", "The address cannot be read."
 	}
 	host := u.Host
+	if refused, ok := errors.AsType[*reach.RefusedError](err); ok {
+		return "Address", fmt.Sprintf("Agent programs at this address are not allowed here: %s.", refused.Why)
+	}
 	if response != nil {
 		return "WebSocket", handshakeProblem(response, a)
 	}

@@ -2,6 +2,7 @@ package voice
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"ringside/internal/org"
+	"ringside/internal/reach"
 )
 
 // dialTries is how often a connection to a runtime is tried, over about three seconds where it is
@@ -21,8 +23,11 @@ const dialTries = 5
 // just being replaced answers the second time. The runtime knows us by the agent's secret, since it
 // cannot check Twilio's signature on this hop.
 func (s *Service) dialRuntime(ctx context.Context, a *org.Agent, callSID string) (*websocket.Conn, error) {
-	dialer, header := runtimeDialer(&s.timing), runtimeHeader(a, callSID)
-	var err error
+	dialer, err := runtimeDialer(&s.timing, s.Runtimes, a.RuntimeURL)
+	if err != nil {
+		return nil, fmt.Errorf("connect to the agent runtime: %w", err)
+	}
+	header := runtimeHeader(a, callSID)
 	for try := range dialTries {
 		if try > 0 {
 			select {
@@ -39,14 +44,22 @@ func (s *Service) dialRuntime(ctx context.Context, a *org.Agent, callSID string)
 		if response != nil {
 			err = fmt.Errorf("it answered %s", response.Status)
 		}
+		if _, refused := errors.AsType[*reach.RefusedError](err); refused { // by us; it will not do next time
+			break
+		}
 	}
 	return nil, fmt.Errorf("connect to the agent runtime: %w", err)
 }
 
-// runtimeDialer opens connections to runtimes.
-func runtimeDialer(t *timing) *websocket.Dialer {
-	return &websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: t.Dial,
-		ReadBufferSize: readBuffer, WriteBufferSize: writeBuffer, WriteBufferPool: &writeBuffers}
+// runtimeDialer opens connections to a runtime, as far as it is one that may be dialled. It follows no
+// redirects: where a runtime is, is what the agent's settings say.
+func runtimeDialer(t *timing, allowed *reach.Policy, runtimeURL string) (*websocket.Dialer, error) {
+	proxy, dial, err := allowed.Dialing(runtimeURL)
+	if err != nil {
+		return nil, err
+	}
+	return &websocket.Dialer{Proxy: proxy, NetDialContext: dial, HandshakeTimeout: t.Dial,
+		ReadBufferSize: readBuffer, WriteBufferSize: writeBuffer, WriteBufferPool: &writeBuffers}, nil
 }
 
 // runtimeHeader is what a runtime's handshake has besides what WebSocket asks for.

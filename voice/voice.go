@@ -19,6 +19,7 @@ import (
 	"ringside/internal/ledger"
 	"ringside/internal/org"
 	"ringside/internal/outgoing"
+	"ringside/internal/reach"
 	"ringside/internal/webhook"
 	"ringside/recognize"
 )
@@ -53,7 +54,7 @@ type Outgoing interface {
 	Bind(ctx context.Context, id org.ID, itemID, sid string) (*outgoing.Item, error)
 }
 
-// Config is what the edge is made of. All fields are required.
+// Config is what the edge is made of. All fields but Runtimes are required.
 type Config struct {
 	*webhook.Gate        // lets Twilio's requests in
 	Secret        []byte // signs and seals the sockets' tokens; the same for all sidecars
@@ -62,6 +63,8 @@ type Config struct {
 	Recorder      Recorder
 	Tools         *agent.Tools
 	Outgoing      Outgoing
+	// Runtimes says which runtimes may be dialled; nil: any but at link-local and metadata addresses.
+	Runtimes *reach.Policy
 	// WriteBudget bounds how long a status callback waits for its event to be durable.
 	WriteBudget time.Duration
 }

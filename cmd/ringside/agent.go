@@ -148,7 +148,7 @@ func (c *agentTest) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		return c.report(a, voice.ProbeRuntime(ctx, &agent))
+		return c.report(a, voice.ProbeRuntime(ctx, a.config.Runtimes(), &agent))
 	})
 }
 

@@ -68,8 +68,8 @@ func (s *sidecar) health(ctx context.Context) []dashboard.Health {
 }
 
 // probe tries the connection to a runtime for the dashboard.
-func probe(ctx context.Context, a *org.Agent) dashboard.Probe {
-	found := voice.ProbeRuntime(ctx, a)
+func (s *sidecar) probe(ctx context.Context, a *org.Agent) dashboard.Probe {
+	found := voice.ProbeRuntime(ctx, s.config.Runtimes(), a)
 	shown := dashboard.Probe{OK: found.OK, Text: found.Text}
 	for _, step := range found.Steps {
 		shown.Steps = append(shown.Steps, dashboard.ProbeStep(step))

@@ -137,6 +137,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	if err := s.lines.Load(ctx); err != nil {
 		return err
 	}
+	s.advise(ctx)
 	s.listener = postgres.NewListener(s.db.Pool, s.log, cache.Channel, channelRoutes, ledger.ChannelErased, outbox.Channel)
 	callers := cache.NewCallers(recognize.NewDatabase(s.db.Pool), s.redis, s.listener.Current)
 	calls := cache.NewCalls(s.redis)
@@ -150,6 +151,7 @@ func (s *sidecar) start(ctx context.Context) error {
 		Gate: gate, Secret: key.secret, Calls: calls, Recorder: s.recorder,
 		Recognizer:  recognizer,
 		Outgoing:    placed,
+		Runtimes:    s.config.Runtimes(),
 		Tools:       tools,
 		WriteBudget: s.config.WriteBudget,
 	})
@@ -166,7 +168,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	s.members, s.audit = member.NewStore(s.db.Pool), audit.NewLog(s.db.Pool)
 	s.listen(callers, calls)
 	s.pages = &dashboard.Dashboard{PublicURL: publicURL, Orgs: store, Members: s.members, Audit: s.audit,
-		Book: s.book, Campaigns: campaign.NewStore(s.db.Pool), Numbers: s.numbers, Ledger: ledger.NewReader(s.db.Pool), Log: s.log, ErasureKey: key.erasureKey, ImportLimits: importLimits(s.config), Proxies: s.config.Proxies(), Health: s.health, Probe: probe}
+		Book: s.book, Campaigns: campaign.NewStore(s.db.Pool), Numbers: s.numbers, Ledger: ledger.NewReader(s.db.Pool), Log: s.log, ErasureKey: key.erasureKey, ImportLimits: importLimits(s.config), Proxies: s.config.Proxies(), Health: s.health, Probe: s.probe}
 	if s.config.OIDCIssuer != "" {
 		s.pages.OIDC = &dashboard.OIDC{Issuer: s.config.OIDCIssuer, ClientID: s.config.OIDCClientID, ClientSecret: string(s.config.OIDCClientSecret)}
 	}

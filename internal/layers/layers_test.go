@@ -39,6 +39,7 @@ var design = []layer{
 		{"internal/org", "where a number leads"},
 		{"internal/outgoing", "what Twilio tells of was sent by it"},
 		{"internal/twilio", "forms and TwiML"},
+		{"internal/reach", "which runtimes may be dialled"},
 		{"internal/phone", "Twilio's From is classified"},
 	}},
 	{"sms", []arrow{
@@ -193,6 +194,7 @@ var design = []layer{
 	}},
 	{"configs", []arrow{
 		{"internal/twilio", "the public URL must be one that Twilio can sign"},
+		{"internal/reach", "the hosts of runtimes must be hosts"},
 		{"internal/problem", "the reason why it is not"},
 	}},
 	{"internal/postgres", nil},
@@ -205,6 +207,7 @@ var design = []layer{
 	}},
 	{"internal/gather", nil},
 	{"internal/seal", nil},
+	{"internal/reach", nil},
 	{"internal/metrics", nil},
 	{"internal/phone", nil},
 	{"internal/problem", nil},
