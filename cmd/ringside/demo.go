@@ -143,7 +143,7 @@ func newDemo(ctx context.Context, a *app, s *sidecar, exchange *demoTwilio, verb
 	}
 	exchange.api.AddNumber(restapi.Number{AccountSID: exchange.account, Phone: string(d.number)})
 	path := filepath.Join(a.config.DataDir, "demo-auth-token."+string(d.org.ID[:8]))
-	if err := os.WriteFile(path, []byte(exchange.token+"\n"), 0o600); err != nil {
+	if err := errors.Join(os.MkdirAll(a.config.DataDir, 0o755), os.WriteFile(path, []byte(exchange.token+"\n"), 0o600)); err != nil {
 		return nil, fmt.Errorf("write the demo's auth token: %w", err)
 	}
 	d.token = path

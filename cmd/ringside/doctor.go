@@ -336,7 +336,7 @@ func (d *doctor) agents(ctx context.Context) {
 		}
 		for i := range agents {
 			seen++
-			probe := voice.ProbeRuntime(ctx, &agents[i])
+			probe := voice.ProbeRuntime(ctx, d.config.Runtimes(), &agents[i])
 			state := good
 			if !probe.OK {
 				state = bad
