@@ -10,6 +10,7 @@ import (
 	"ringside/internal/org"
 	"ringside/internal/phone"
 	"ringside/internal/postgres/pgtest"
+	"ringside/internal/seal"
 	"ringside/internal/simulate"
 	"ringside/internal/simulate/restapi"
 )
@@ -39,7 +40,7 @@ func TestNumberSync(t *testing.T) {
 	agents, err := org.NewStore(shop.db).Agents(t.Context(), shop.org.ID)
 	must(t, err)
 	for _, n := range []phone.Number{second, "+12125550197"} { // the last is not the account's at Twilio
-		_, err := org.NewStore(shop.db).AddNumber(t.Context(), org.Number{OrgID: shop.org.ID, Phone: n, AgentID: agents[0].ID, AccountSID: shop.account}, shop.token)
+		_, err := org.NewStore(shop.db).WithKeys(seal.Plain).AddNumber(t.Context(), org.Number{OrgID: shop.org.ID, Phone: n, AgentID: agents[0].ID, AccountSID: shop.account}, shop.token)
 		must(t, err)
 	}
 
@@ -127,7 +128,7 @@ func TestDoctor(t *testing.T) {
 	t.Parallel()
 	shop, settings := wired(t, restapi.Options{}, restapi.Number{Phone: shopNumber})
 	side := serve(t, settings...)
-	settings = append(settings, "RINGSIDE_PUBLIC_URL="+side.Listen, "RINGSIDE_OPS_LISTEN="+strings.TrimPrefix(side.Ops, "http://"), "RINGSIDE_SECRET_KEY="+strings.Repeat("k", 40))
+	settings = append(settings, "RINGSIDE_PUBLIC_URL="+side.Listen, "RINGSIDE_OPS_LISTEN="+strings.TrimPrefix(side.Ops, "http://"))
 	number, agent, account := "Phone number +1 212-555-0199", "", "Twilio account "+shop.account
 	agents, err := org.NewStore(shop.db).Agents(t.Context(), shop.org.ID)
 	must(t, err)
