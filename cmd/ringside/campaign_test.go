@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -103,4 +104,31 @@ func TestACampaignOfAThousandThatIsKilled(t *testing.T) {
 		t.Errorf("calling back they hear %q", back.Greeting)
 	}
 	side.stop()
+}
+
+// Whom a campaign calls may pick up before the sidecar that had Twilio's answer could note that they were called, since
+// it was killed: they are greeted by name all the same.
+func TestSomebodyPicksUpBeforeItIsNoted(t *testing.T) {
+	t.Parallel()
+	database := pgtest.URL(t)
+	shop := openShop(t, database)
+	side := serve(t, "DATABASE_URL="+database)
+	var item string
+	must(t, shop.db.QueryRow(t.Context(), `
+		WITH c AS (INSERT INTO campaigns (org_id, name) VALUES ($1::text::uuid, 'Spring') RETURNING id, org_id),
+			p AS (INSERT INTO campaign_people (org_id, campaign_id, phone, name, call_state) SELECT org_id, id, '+13125550178', 'Robin Park', 'calling' FROM c RETURNING id, org_id, campaign_id)
+		INSERT INTO outgoing (org_id, kind, from_number, to_number, state, campaign_id, person_id, greeting)
+		SELECT org_id, 'call', $2, '+13125550178', 'sending', campaign_id, id, 'Hello {{NAME}}, it is us.' FROM p RETURNING id::text`, shop.org.ID, shopNumber).Scan(&item))
+	for range 2 {
+		picked := shop.tells(side, side.Listen+"/twilio/voice?outgoing="+item, url.Values{"CallSid": {"CA" + strings.Repeat("7", 32)}, "From": {shopNumber}, "To": {"+13125550178"},
+			"Direction": {"outbound-api"}, "CallStatus": {"in-progress"}})
+		if !strings.Contains(string(picked.Body), "Hello Robin Park, it is us.") {
+			t.Errorf("they hear %s", picked.Body)
+		}
+	}
+	var called bool
+	must(t, shop.db.QueryRow(t.Context(), `SELECT called_at IS NOT NULL FROM campaign_people`).Scan(&called))
+	if !called {
+		t.Error("they are not noted as called")
+	}
 }

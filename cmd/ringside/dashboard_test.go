@@ -50,7 +50,7 @@ func openOffice(t *testing.T) *office {
 	rooms <- struct{}{}
 	t.Cleanup(func() { <-rooms })
 	o := &office{t: t, program: start(t, []string{"DATABASE_URL=" + pgtest.URL(t)}, "demo")}
-	shown := o.stdout.await(t, "Call 1 of 4", o.ended)
+	shown := o.stdout.await(t, "1 of 6: ", o.ended)
 	found := welcome.FindStringSubmatch(shown)
 	if found == nil {
 		t.Fatalf("the demo tells no link:\n%s", shown)

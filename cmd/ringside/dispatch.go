@@ -28,6 +28,7 @@ func (s *sidecar) dispatch(store *outgoing.Store, orgs *org.Store, reader *ledge
 		return nil, err
 	}
 	calls := &campaign.Caller{Store: campaign.NewStore(s.db.Pool), Book: s.book, Orgs: orgs, Owns: s.lines.Owns, Log: s.log}
+	s.calling = calls
 	record := outgoing.Record(s.recorder, s.log)
 	sender := &outgoing.Twilio{API: api, Lines: s.lines, PublicURL: publicURL}
 	s.numbers = &numbers.Checker{API: api, Lines: s.lines, PublicURL: publicURL}
@@ -64,4 +65,20 @@ func (s *sidecar) dispatch(store *outgoing.Store, orgs *org.Store, reader *ledge
 		}
 	}
 	return desk, nil
+}
+
+// placedCalls finds the calls that webhooks name. Somebody whom a campaign calls is its person from then on, also where
+// the sidecar that had Twilio's answer was killed before it noted so: they may have picked up already.
+type placedCalls struct {
+	*outgoing.Store
+	side *sidecar
+}
+
+// Bind implements [voice.Outgoing].
+func (p placedCalls) Bind(ctx context.Context, id org.ID, itemID, sid string) (*outgoing.Item, error) {
+	i, err := p.Store.Bind(ctx, id, itemID, sid)
+	if err == nil && i.Unnoted {
+		p.side.calling.Settled(ctx, i)
+	}
+	return i, err
 }

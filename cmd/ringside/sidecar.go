@@ -65,6 +65,7 @@ type sidecar struct {
 	audit    *audit.Log
 	pages    *dashboard.Dashboard
 	numbers  *numbers.Checker
+	calling  *campaign.Caller
 	demo     *demoPage // nil anywhere but in the demo
 
 	// stopSending ends the sending of calls and messages, before what tells of it cannot be written any more.
@@ -150,7 +151,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	s.voice = voice.New(voice.Config{
 		Gate: gate, Secret: key.secret, Calls: calls, Recorder: s.recorder,
 		Recognizer:  recognizer,
-		Outgoing:    placed,
+		Outgoing:    placedCalls{placed, s},
 		Runtimes:    s.config.Runtimes(),
 		Tools:       tools,
 		WriteBudget: s.config.WriteBudget,

@@ -54,6 +54,8 @@ type Item struct {
 	Greeting       string            `json:"-"`
 	Variables      map[string]string `json:"-"`
 	DetectMachines bool              `json:"-"`
+	// Unnoted: the campaign's person is not noted as called yet. Only [Store.Bind] tells.
+	Unnoted bool `json:"-"`
 	// SendBefore is when it is too late to send what still waits; nil: never.
 	SendBefore *time.Time   `json:"-"`
 	Key        string       `json:"-"` // the same of one organisation and kind is the same; "" is never
@@ -80,13 +82,17 @@ const itemColumns = `o.id::text, o.org_id::text, o.kind, o.from_number, o.to_num
 
 func readItem(row pgx.Row) (*Item, error) {
 	var i Item
-	err := row.Scan(&i.ID, &i.OrgID, &i.Kind, &i.From, &i.To, &i.AgentID, &i.Text, &i.Context, &i.InReply,
-		&i.CampaignID, &i.PersonID, &i.Greeting, &i.Variables, &i.DetectMachines, &i.SendBefore, &i.Key,
-		&i.State, &i.SID, &i.Code, &i.Problem, &i.Attempts, &i.DueAt, &i.AskedAt, &i.Created)
-	if err != nil {
+	if err := row.Scan(i.fields()...); err != nil {
 		return nil, err
 	}
 	return &i, nil
+}
+
+// fields are what itemColumns are read into.
+func (i *Item) fields() []any {
+	return []any{&i.ID, &i.OrgID, &i.Kind, &i.From, &i.To, &i.AgentID, &i.Text, &i.Context, &i.InReply,
+		&i.CampaignID, &i.PersonID, &i.Greeting, &i.Variables, &i.DetectMachines, &i.SendBefore, &i.Key,
+		&i.State, &i.SID, &i.Code, &i.Problem, &i.Attempts, &i.DueAt, &i.AskedAt, &i.Created}
 }
 
 // Add keeps a call or message that is to be sent at its DueAt (the zero time: now), and returns it as it
@@ -183,9 +189,12 @@ func (s *Store) settle(ctx context.Context, i *Item) error {
 // Bind notes that Twilio has sent an item under a Sid, from a webhook that names both, and returns the
 // item. The first Sid stays; another one's webhook finds a not-found problem.
 func (s *Store) Bind(ctx context.Context, id org.ID, itemID, sid string) (*Item, error) {
-	i, err := readItem(s.pool.QueryRow(ctx, `
+	i := &Item{}
+	err := s.pool.QueryRow(ctx, `
 		UPDATE outgoing o SET state = 'sent', sid = $3, settled_at = coalesce(settled_at, now()), leased_until = NULL, problem = '', problem_code = ''
-		WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND (sid IS NULL OR sid = $3) RETURNING `+itemColumns, id, itemID, sid))
+		WHERE org_id = $1::text::uuid AND id = $2::text::uuid AND (sid IS NULL OR sid = $3)
+		RETURNING `+itemColumns+`, person_id IS NOT NULL AND NOT EXISTS (SELECT FROM campaign_people p WHERE p.id = o.person_id AND p.called_at >= o.created_at)`,
+		id, itemID, sid).Scan(append(i.fields(), &i.Unnoted)...)
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == "22P02" || errors.Is(err, pgx.ErrNoRows) {
 		return nil, problem.NotFound("There is no call or message %s that was sent as %s.", itemID, sid)
 	}
