@@ -1,0 +1,133 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+)
+
+// FS is the folder of a log, as far as a log needs one.
+type FS interface {
+	// List returns the names of the files, in order.
+	List() ([]string, error)
+	// Read returns all of a file.
+	Read(name string) ([]byte, error)
+	// ReadAt reads len(p) bytes of a file from an offset.
+	ReadAt(name string, p []byte, offset int64) error
+	// Append opens a file for writing at its end, and makes it if there is none.
+	Append(name string) (File, error)
+	Truncate(name string, size int64) error
+	Rename(from, to string) error
+	Remove(name string) error
+	// Sync makes what was created, renamed or removed last.
+	Sync() error
+}
+
+// File is a file that is written at its end.
+type File interface {
+	io.WriteCloser
+	Sync() error
+}
+
+// Dir is a folder of this machine. Only one program can have it.
+type Dir struct {
+	path string
+	lock *os.File
+}
+
+// OpenDir opens a folder, which is made for its owner alone if there is none. One that cannot be written, or that
+// another program has, is an error that says so.
+func OpenDir(path string) (_ *Dir, err error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("make the spool's folder: %w", err)
+	}
+	d := &Dir{path: path}
+	if d.lock, err = os.OpenFile(filepath.Join(path, lockName), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+		return nil, fmt.Errorf("the spool's folder cannot be written: %w", err)
+	}
+	if err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(fmt.Errorf("the spool's folder %s is another program's; give each its own RINGSIDE_DATA_DIR", path), d.lock.Close())
+	}
+	probe := filepath.Join(path, "probe")
+	if err := os.WriteFile(probe, []byte("x"), 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("the spool's folder cannot be written: %w", err), d.lock.Close())
+	}
+	return d, errors.Join(os.Remove(probe), d.Sync())
+}
+
+const lockName = "lock"
+
+// Look is the folder of another program's log, for [ReadAside] and [AskRetry].
+func Look(path string) *Dir { return &Dir{path: path} }
+
+// Close gives the folder up.
+func (d *Dir) Close() error { return d.lock.Close() }
+
+func (d *Dir) in(name string) string { return filepath.Join(d.path, name) }
+
+// List implements [FS].
+func (d *Dir) List() (names []string, err error) {
+	entries, err := os.ReadDir(d.path)
+	for _, e := range entries {
+		if e.Type().IsRegular() && e.Name() != lockName {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	return names, err
+}
+
+// Read implements [FS].
+func (d *Dir) Read(name string) ([]byte, error) { return os.ReadFile(d.in(name)) }
+
+// ReadAt implements [FS].
+func (d *Dir) ReadAt(name string, p []byte, offset int64) error {
+	f, err := os.Open(d.in(name))
+	if err != nil {
+		return err
+	}
+	_, err = f.ReadAt(p, offset)
+	return errors.Join(err, f.Close())
+}
+
+// Append implements [FS].
+func (d *Dir) Append(name string) (File, error) {
+	return os.OpenFile(d.in(name), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+}
+
+// Truncate implements [FS].
+func (d *Dir) Truncate(name string, size int64) error {
+	f, err := os.OpenFile(d.in(name), os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Truncate(size), f.Sync(), f.Close())
+}
+
+// Rename implements [FS].
+func (d *Dir) Rename(from, to string) error { return os.Rename(d.in(from), d.in(to)) }
+
+// Remove implements [FS].
+func (d *Dir) Remove(name string) error {
+	if err := os.Remove(d.in(name)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Sync implements [FS].
+func (d *Dir) Sync() error {
+	f, err := os.Open(d.path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// full reports whether an error says that the disk, or a quota, has no room.
+func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }

@@ -1,0 +1,111 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Oldest returns the oldest records that are not done, at most so many, and of at most so many bytes together but always
+// one if there is any. They come again until they are done.
+//
+// A record that cannot be read any more is left out, and err says so; it comes again.
+func (l *Log) Oldest(most, bytes int) (records []Record, err error) {
+	var failures []error
+	for _, p := range l.pick(most, bytes) {
+		raw := make([]byte, p.size)
+		if err := l.fs.ReadAt(p.file, raw, p.offset); err != nil {
+			failures = append(failures, fmt.Errorf("read record %d of the spool: %w", p.seq, err))
+			continue
+		}
+		r, _, ok := readRecord(raw)
+		if !ok || r.Seq != p.seq {
+			failures = append(failures, fmt.Errorf("record %d of the spool is damaged", p.seq))
+			continue
+		}
+		records = append(records, r)
+	}
+	return records, errors.Join(failures...)
+}
+
+// place is where a record is, with its file.
+type place struct {
+	entry
+	file string
+}
+
+func (l *Log) pick(most, bytes int) (places []place) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	taken := 0
+	for _, s := range l.segments {
+		for _, e := range s.records {
+			if len(places) >= most || len(places) > 0 && taken+e.size > bytes {
+				return places
+			}
+			places = append(places, place{e, s.name})
+			taken += e.size
+		}
+	}
+	return places
+}
+
+// Done says that records are where they belong. Files of which all records are done are removed; after a crash, records that
+// were done in a file that is still there come again.
+func (l *Log) Done(records ...Record) error {
+	done := make(map[uint64]bool, len(records))
+	for _, r := range records {
+		done[r.Seq] = true
+	}
+	l.mu.Lock()
+	for _, s := range l.segments {
+		s.records = slices.DeleteFunc(s.records, func(e entry) bool { return done[e.seq] })
+	}
+	if n := len(l.segments); n > 0 && !l.writing && len(l.segments[n-1].records) == 0 {
+		l.segments[n-1].sealed = true // the next record begins another file
+	}
+	l.mu.Unlock()
+	return l.sweep()
+}
+
+// sweep removes the files of which nothing is needed. The one that is written stays.
+func (l *Log) sweep() error {
+	l.mu.Lock()
+	var gone []*segment
+	l.segments = slices.DeleteFunc(l.segments, func(s *segment) bool {
+		if len(s.records) > 0 || !s.sealed {
+			return false
+		}
+		gone = append(gone, s)
+		l.bytes -= s.size
+		return true
+	})
+	l.mu.Unlock()
+	for _, s := range gone {
+		if err := l.fs.Remove(s.name); err != nil {
+			return err
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	return l.fs.Sync()
+}
+
+// Empty reports whether everything is done.
+func (l *Log) Empty() bool { return l.Stats().Records == 0 }
+
+// Stats returns how the log stands.
+func (l *Log) Stats() (s Stats) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.Bytes, s.Failed = l.bytes, l.failed
+	for _, segment := range l.segments {
+		s.Records += int64(len(segment.records))
+		if s.Oldest.IsZero() && len(segment.records) > 0 { // they are in the order in which they came
+			s.Oldest = time.Unix(0, segment.records[0].at)
+		}
+	}
+	return s
+}
