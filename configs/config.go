@@ -41,7 +41,8 @@ type Config struct {
 	RecognitionBudget time.Duration `env:"RINGSIDE_RECOGNITION_BUDGET" envDefault:"150ms"`
 	TwilioAPIURL      string        `env:"TWILIO_API_URL" envDefault:"https://api.twilio.com"`
 	CallPace          time.Duration `env:"RINGSIDE_CALL_PACE" envDefault:"1s"`
-	WriteBudget       time.Duration `env:"RINGSIDE_WRITE_BUDGET" envDefault:"2s"`
+	WriteBudget       time.Duration `env:"RINGSIDE_WRITE_BUDGET" envDefault:"250ms"`
+	SpoolMaxBytes     int64         `env:"RINGSIDE_SPOOL_MAX_BYTES" envDefault:"268435456"`
 	ReplyBudget       time.Duration `env:"RINGSIDE_REPLY_BUDGET" envDefault:"5s"`
 	DrainTimeout      time.Duration `env:"RINGSIDE_DRAIN_TIMEOUT" envDefault:"60s"`
 	ImportBytes       int64         `env:"RINGSIDE_IMPORT_BYTES" envDefault:"268435456"`
@@ -136,8 +137,11 @@ func (c *Config) check() (mistakes []error) {
 	if c.RecognitionBudget < time.Millisecond || c.RecognitionBudget > 10*time.Second {
 		mistake("RINGSIDE_RECOGNITION_BUDGET=%s is out of range: a caller waits this long, 1ms to 10s", c.RecognitionBudget)
 	}
-	if c.WriteBudget < 10*time.Millisecond || c.WriteBudget > 14*time.Second {
-		mistake("RINGSIDE_WRITE_BUDGET=%s is out of range: 10ms to 14s, since Twilio waits 15s", c.WriteBudget)
+	if c.WriteBudget < 10*time.Millisecond || c.WriteBudget > 10*time.Second {
+		mistake("RINGSIDE_WRITE_BUDGET=%s is out of range: 10ms to 10s, since Twilio waits 15s", c.WriteBudget)
+	}
+	if c.SpoolMaxBytes < 1<<20 {
+		mistake("RINGSIDE_SPOOL_MAX_BYTES=%d is too little: at least 1048576 bytes are for the events of an outage", c.SpoolMaxBytes)
 	}
 	if c.ReplyBudget < 0 || c.ReplyBudget > 14*time.Second {
 		mistake("RINGSIDE_REPLY_BUDGET=%s is out of range: 0s to 14s, since Twilio waits 15s", c.ReplyBudget)

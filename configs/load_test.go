@@ -38,7 +38,7 @@ func TestDefaults(t *testing.T) {
 	t.Parallel()
 	want := configs.Config{
 		Listen: "127.0.0.1:8080", OpsListen: "127.0.0.1:8081", DataDir: "./.ringside",
-		RecognitionBudget: 150 * time.Millisecond, TwilioAPIURL: "https://api.twilio.com", CallPace: time.Second, WriteBudget: 2 * time.Second, ReplyBudget: 5 * time.Second, DrainTimeout: time.Minute,
+		RecognitionBudget: 150 * time.Millisecond, TwilioAPIURL: "https://api.twilio.com", CallPace: time.Second, WriteBudget: 250 * time.Millisecond, SpoolMaxBytes: 256 << 20, ReplyBudget: 5 * time.Second, DrainTimeout: time.Minute,
 		ImportBytes: 256 << 20, ImportRows: 1_000_000, ImportField: 20_000, APIRate: 50, APIBurst: 100, RuntimePrivate: true,
 		LogLevel: slog.LevelInfo, LogFormat: "text",
 	}
@@ -54,14 +54,14 @@ func TestEverySettingIsRead(t *testing.T) {
 	t.Parallel()
 	got := load(t, "DATABASE_URL=postgres://u:p@h/d", "REDIS_URL=redis://:p@h:6379/0", "RINGSIDE_LISTEN=:80", "RINGSIDE_OPS_LISTEN=[::1]:0",
 		"RINGSIDE_PUBLIC_URL=https://ringside.example.com/voice", "RINGSIDE_DATA_DIR=/data", "TWILIO_ACCOUNT_SID=AC1", "TWILIO_AUTH_TOKEN=token",
-		"RINGSIDE_SECRET_KEY=0123456789abcdef", "RINGSIDE_RECOGNITION_BUDGET=20ms", "RINGSIDE_WRITE_BUDGET=1s", "RINGSIDE_REPLY_BUDGET=0s", "TWILIO_API_URL=http://127.0.0.1:9", "RINGSIDE_CALL_PACE=2s", "RINGSIDE_DRAIN_TIMEOUT=0s",
+		"RINGSIDE_SECRET_KEY=0123456789abcdef", "RINGSIDE_RECOGNITION_BUDGET=20ms", "RINGSIDE_WRITE_BUDGET=1s", "RINGSIDE_SPOOL_MAX_BYTES=2000000", "RINGSIDE_REPLY_BUDGET=0s", "TWILIO_API_URL=http://127.0.0.1:9", "RINGSIDE_CALL_PACE=2s", "RINGSIDE_DRAIN_TIMEOUT=0s",
 		"RINGSIDE_LOG_LEVEL=debug", "RINGSIDE_LOG_FORMAT=json", "RINGSIDE_IMPORT_BYTES=1000", "RINGSIDE_IMPORT_ROWS=10", "RINGSIDE_IMPORT_FIELD=100",
 		"RINGSIDE_API_RATE=0.5", "RINGSIDE_API_BURST=3")
 	want := configs.Config{
 		ImportBytes: 1000, ImportRows: 10, ImportField: 100, APIRate: 0.5, APIBurst: 3, RuntimePrivate: true,
 		DatabaseURL: "postgres://u:p@h/d", RedisURL: "redis://:p@h:6379/0", Listen: ":80", OpsListen: "[::1]:0",
 		PublicURL: "https://ringside.example.com/voice", DataDir: "/data", TwilioAccountSID: "AC1", TwilioAuthToken: "token",
-		SecretKey: "0123456789abcdef", RecognitionBudget: 20 * time.Millisecond, TwilioAPIURL: "http://127.0.0.1:9", CallPace: 2 * time.Second, WriteBudget: time.Second,
+		SecretKey: "0123456789abcdef", RecognitionBudget: 20 * time.Millisecond, TwilioAPIURL: "http://127.0.0.1:9", CallPace: 2 * time.Second, WriteBudget: time.Second, SpoolMaxBytes: 2_000_000,
 		LogLevel: slog.LevelDebug, LogFormat: "json",
 	}
 	same := cmp.Comparer(func(a, b configs.Secret) bool { return string(a) == string(b) })
@@ -93,7 +93,8 @@ func TestMistakes(t *testing.T) {
 		{"RINGSIDE_CALL_PACE=2h", "RINGSIDE_CALL_PACE=2h0m0s is out of range: 0s to 1h between the calls that begin from one number"},
 		{"TWILIO_API_URL=api.twilio.com", `TWILIO_API_URL="api.twilio.com" is no address of an API: write it like https://api.twilio.com`},
 		{"RINGSIDE_REPLY_BUDGET=15s", "RINGSIDE_REPLY_BUDGET=15s is out of range: 0s to 14s, since Twilio waits 15s"},
-		{"RINGSIDE_WRITE_BUDGET=15s", "RINGSIDE_WRITE_BUDGET=15s is out of range: 10ms to 14s, since Twilio waits 15s"},
+		{"RINGSIDE_WRITE_BUDGET=15s", "RINGSIDE_WRITE_BUDGET=15s is out of range: 10ms to 10s, since Twilio waits 15s"},
+		{"RINGSIDE_SPOOL_MAX_BYTES=1000", "RINGSIDE_SPOOL_MAX_BYTES=1000 is too little: at least 1048576 bytes are for the events of an outage"},
 		{"RINGSIDE_DRAIN_TIMEOUT=-1s", "RINGSIDE_DRAIN_TIMEOUT=-1s is out of range"},
 		{"RINGSIDE_DRAIN_TIMEOUT=soon", `RINGSIDE_DRAIN_TIMEOUT="soon" is not a duration`},
 		{"RINGSIDE_SECRET_KEY=hunter2", "RINGSIDE_SECRET_KEY is shorter than 16 characters; make one with `openssl rand -hex 32`"},

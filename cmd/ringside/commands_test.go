@@ -49,7 +49,7 @@ func TestHelpOfEveryCommand(t *testing.T) {
 	}
 	want := []string{"serve", "demo", "simulate call", "simulate sms", "simulate stream", "simulate outbound", "doctor", "explain", "migrate", "org create", "org list", "org limit", "agent create", "agent list", "agent test",
 		"number add", "number sync", "key create", "key list", "key rotate", "key revoke",
-		"member invite", "member list", "member role", "member link", "member remove", "contact add", "import", "campaign list", "campaign show", "campaign set", "campaign start", "campaign pause", "campaign resume", "campaign stop", "campaign add-person", "secrets rotate", "config print", "healthcheck"}
+		"member invite", "member list", "member role", "member link", "member remove", "contact add", "import", "campaign list", "campaign show", "campaign set", "campaign start", "campaign pause", "campaign resume", "campaign stop", "campaign add-person", "spool list", "spool retry", "spool export", "secrets rotate", "config print", "healthcheck"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("the commands (-want +got):\n%s", diff)
 	}
@@ -83,7 +83,7 @@ func TestVersionAndHelpOfTheProgram(t *testing.T) {
 func TestContractedCommandLines(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{
-		"serve", "demo", "demo --once", "migrate", "secrets rotate", "config print", "healthcheck", "explain +14155551200 --json", "agent test ID --org ID --json",
+		"serve", "demo", "demo --once", "migrate", "spool list", "spool retry", "spool export", "secrets rotate", "config print", "healthcheck", "explain +14155551200 --json", "agent test ID --org ID --json",
 		"org create --name N --country US --contact-limit 500 --json",
 		"agent create --org ID --name N --greeting G --transport conversationrelay --runtime-url ws://localhost:9000/agent --language en-US --min-attestation A --json",
 		"number add +12125550199 --org ID --agent ID --account-sid AC1 --auth-token-file F --json",
@@ -379,7 +379,7 @@ func TestConfigPrint(t *testing.T) {
 	printed := object(t, settings, "config", "print")
 	want := map[string]any{"DATABASE_URL": "[redacted]", "REDIS_URL": "", "RINGSIDE_LISTEN": "127.0.0.1:0", "RINGSIDE_OPS_LISTEN": "127.0.0.1:0", "RINGSIDE_PUBLIC_URL": "",
 		"RINGSIDE_DATA_DIR": "/data", "TWILIO_ACCOUNT_SID": "", "TWILIO_AUTH_TOKEN": "[redacted]", "RINGSIDE_SECRET_KEY": "[redacted]", "RINGSIDE_SECRET_KEY_PREVIOUS": "", "RINGSIDE_RECOGNITION_BUDGET": "5s",
-		"RINGSIDE_WRITE_BUDGET": "2s", "RINGSIDE_REPLY_BUDGET": "5s", "TWILIO_API_URL": "https://api.twilio.com", "RINGSIDE_CALL_PACE": "1s", "RINGSIDE_DRAIN_TIMEOUT": "1m0s", "RINGSIDE_IMPORT_BYTES": "268435456", "RINGSIDE_IMPORT_ROWS": "1000000", "RINGSIDE_IMPORT_FIELD": "20000",
+		"RINGSIDE_WRITE_BUDGET": "250ms", "RINGSIDE_SPOOL_MAX_BYTES": "268435456", "RINGSIDE_REPLY_BUDGET": "5s", "TWILIO_API_URL": "https://api.twilio.com", "RINGSIDE_CALL_PACE": "1s", "RINGSIDE_DRAIN_TIMEOUT": "1m0s", "RINGSIDE_IMPORT_BYTES": "268435456", "RINGSIDE_IMPORT_ROWS": "1000000", "RINGSIDE_IMPORT_FIELD": "20000",
 		"RINGSIDE_API_RATE": "50", "RINGSIDE_API_BURST": "100", "RINGSIDE_RUNTIME_HOSTS": "", "RINGSIDE_RUNTIME_PRIVATE": "true",
 		"RINGSIDE_TRUSTED_PROXIES": "", "RINGSIDE_OIDC_ISSUER": "", "RINGSIDE_OIDC_CLIENT_ID": "", "RINGSIDE_OIDC_CLIENT_SECRET": "", "RINGSIDE_LOG_LEVEL": "INFO", "RINGSIDE_LOG_FORMAT": "text"}
 	if diff := cmp.Diff(want, printed); diff != "" {

@@ -20,12 +20,23 @@ type readiness struct {
 	Redis    string `json:"redis"`
 	Calls    int    `json:"open_calls"`
 	Waiting  int64  `json:"events_waiting"`
+	// Spooled are events on this machine's disk; the oldest has been there so many seconds.
+	Spooled     int64  `json:"events_spooled"`
+	SpoolOldest int64  `json:"spool_oldest_s"`
+	Spool       string `json:"spool"` // ok, failed
 }
 
 func (s *sidecar) ready(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
 	defer cancel()
-	report := readiness{Status: "ready", Postgres: "ok", Redis: "not used", Calls: s.voice.OpenCalls(), Waiting: s.recorder.Stats().Waiting}
+	stats := s.recorder.Stats()
+	report := readiness{Status: "ready", Postgres: "ok", Redis: "not used", Calls: s.voice.OpenCalls(), Waiting: stats.Waiting, Spooled: stats.Spool.Records, Spool: "ok"}
+	if !stats.Spool.Oldest.IsZero() {
+		report.SpoolOldest = int64(time.Since(stats.Spool.Oldest).Seconds())
+	}
+	if stats.Spool.Failed != nil {
+		report.Status, report.Spool = "degraded", "failed"
+	}
 	if err := s.db.Ping(ctx); err != nil {
 		report.Status, report.Postgres = "degraded", "away"
 	}
@@ -58,7 +69,13 @@ func (s *sidecar) health(ctx context.Context) []dashboard.Health {
 		}
 		all = append(all, redis)
 	}
-	if waiting := s.recorder.Stats().Waiting; waiting > manyWaiting {
+	stats := s.recorder.Stats()
+	if stats.Spool.Failed != nil {
+		all = append(all, dashboard.Health{Name: "Disk", State: "bad", Text: "The disk of this sidecar has failed: events that the database does not take in time are not acknowledged. Start it again once the disk is well."})
+	} else if stats.Spool.Records > 0 {
+		all = append(all, dashboard.Health{Name: "Disk", State: "warn", Text: fmt.Sprintf("%d events of calls wait on this sidecar's disk to be written to the database. None is lost.", stats.Spool.Records)})
+	}
+	if waiting := stats.Waiting; waiting > manyWaiting {
 		all = append(all, dashboard.Health{Name: "Writing", State: "warn", Text: fmt.Sprintf("%d events of calls wait to be written to the database.", waiting)})
 	}
 	if !s.listener.Current() {

@@ -65,8 +65,10 @@ type sidecar struct {
 	audit    *audit.Log
 	pages    *dashboard.Dashboard
 	numbers  *numbers.Checker
-	calling  *campaign.Caller
-	demo     *demoPage // nil anywhere but in the demo
+	// closeSpool closes the spool, after the recorder; nil without one.
+	closeSpool func() error
+	calling    *campaign.Caller
+	demo       *demoPage // nil anywhere but in the demo
 
 	// stopSending ends the sending of calls and messages, before what tells of it cannot be written any more.
 	stopSending func(patience context.Context)
@@ -143,7 +145,15 @@ func (s *sidecar) start(ctx context.Context) error {
 	callers := cache.NewCallers(recognize.NewDatabase(s.db.Pool), s.redis, s.listener.Current)
 	calls := cache.NewCalls(s.redis)
 	s.book = contacts.NewBook(s.db.Pool, callers)
-	s.recorder = ledger.NewRecorder(s.db.Pool, callers, key.erasureKey, s.log)
+	var keeping []ledger.RecorderOption
+	if s.demo == nil { // two demos may share a data folder, and what they have is removed in the end
+		log, err := s.openSpool()
+		if err != nil {
+			return err
+		}
+		keeping = append(keeping, ledger.WithSpool(log, s.config.WriteBudget))
+	}
+	s.recorder = ledger.NewRecorder(s.db.Pool, callers, key.erasureKey, s.log, keeping...)
 	tools := &agent.Tools{Book: s.book, Recorder: s.recorder, Marks: calls, Log: s.log}
 	placed := outgoing.NewStore(s.db.Pool)
 	gate := webhook.NewGate(webhook.Config{PublicURL: publicURL, Lines: s.lines, Metrics: s.metrics, Log: s.log})
@@ -154,13 +164,13 @@ func (s *sidecar) start(ctx context.Context) error {
 		Outgoing:    placedCalls{placed, s},
 		Runtimes:    s.config.Runtimes(),
 		Tools:       tools,
-		WriteBudget: s.config.WriteBudget,
+		WriteBudget: s.config.WriteBudget + spoolPatience,
 	})
 	reader, store := ledger.NewReader(s.db.Pool), org.NewStore(s.db.Pool).WithKeys(key.keys)
 	s.outbox = outbox.New(s.db.Pool)
 	s.events = events.New(events.Config{Keys: store, Orgs: store, Outbox: s.outbox, Ledger: reader, Tools: tools, Metrics: s.metrics, Log: s.log})
 	s.sms = sms.New(sms.Config{Gate: gate, Recognizer: recognizer, Memory: calls, Recorder: s.recorder, Ledger: reader, Runtimes: s.events, Outgoing: placed,
-		WriteBudget: s.config.WriteBudget, ReplyBudget: s.config.ReplyBudget})
+		WriteBudget: s.config.WriteBudget + spoolPatience, ReplyBudget: s.config.ReplyBudget})
 	desk, err := s.dispatch(placed, store, reader, publicURL)
 	if err != nil {
 		return err
@@ -319,6 +329,7 @@ func (s *sidecar) gauges() {
 	s.metrics.Counter("ringside_events_written_total", "Events written to the ledger.", stat(func(st ledger.Stats) int64 { return st.Written }))
 	s.metrics.Counter("ringside_events_dropped_total", "Events that nobody waited for and that found no room, or that Postgres refused.", stat(func(st ledger.Stats) int64 { return st.Dropped }))
 	s.metrics.Counter("ringside_events_refused_total", "Events that were not acknowledged for want of room.", stat(func(st ledger.Stats) int64 { return st.Refused }))
+	s.spoolGauges()
 	s.metrics.Gauge("ringside_cache_current", "1 while every recent change in Postgres is known to have been heard of.", func() float64 {
 		if s.listener.Current() {
 			return 1
@@ -370,6 +381,9 @@ func (s *sidecar) quiesce() error {
 		}
 		if s.recorder != nil {
 			errs = append(errs, s.recorder.Close(ctx))
+		}
+		if s.closeSpool != nil {
+			errs = append(errs, s.closeSpool())
 		}
 		s.quiesceErr = errors.Join(errs...)
 	})

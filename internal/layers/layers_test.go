@@ -152,6 +152,7 @@ var design = []layer{
 		{"internal/org", "an event is one organisation's"},
 		{"internal/phone", "the other party of a call"},
 		{"internal/postgres", "what changes a cached caller is written behind a fence"},
+		{"internal/spool", "what Postgres does not take in time is kept on the disk"},
 		{"internal/problem", "an event that cannot be kept is refused in words"},
 	}},
 
@@ -207,6 +208,7 @@ var design = []layer{
 	}},
 	{"internal/gather", nil},
 	{"internal/seal", nil},
+	{"internal/spool", nil},
 	{"internal/reach", nil},
 	{"internal/metrics", nil},
 	{"internal/phone", nil},

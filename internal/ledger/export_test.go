@@ -19,3 +19,9 @@ func ExpireSQL() map[string]string {
 	}
 	return statements
 }
+
+// EncodeEvent and DecodeEvent are an event's way through the spool.
+var (
+	EncodeEvent = encodeEvent
+	DecodeEvent = DecodeSpooled
+)

@@ -1,5 +1,7 @@
 package ledger
 
+import "sync/atomic"
+
 // Bounds of a queue and of a batch. They are in bytes too, since a transcript may be a thousand
 // times as long as a status.
 const (
@@ -15,6 +17,8 @@ type pending struct {
 	bytes int
 	// result receives the outcome once; nil for an event that nobody waits for.
 	result chan error
+	// spooled: the event is kept elsewhere, and will be written from there.
+	spooled atomic.Bool
 }
 
 // queue holds events in the order in which they came.
@@ -42,6 +46,12 @@ func (q *queue) moveTo(batch []*pending) []*pending {
 	}
 	moved := 0
 	for _, p := range q.events {
+		if p.spooled.Load() {
+			q.events[moved] = nil
+			q.bytes -= p.bytes
+			moved++
+			continue
+		}
 		if len(batch) == maxBatch || len(batch) > 0 && bytes+p.bytes > maxBatchBytes {
 			break
 		}

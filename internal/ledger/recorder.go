@@ -13,6 +13,7 @@ import (
 
 	"ringside/contacts"
 	"ringside/internal/problem"
+	"ringside/internal/spool"
 )
 
 // Times of the recorder.
@@ -27,7 +28,8 @@ const (
 // Recorder writes events in group commits: while one transaction commits, the events of all other
 // requests gather and go in the next one. There is no timer, so that a lone event goes at once.
 //
-// While Postgres is away, events wait in memory, oldest first, and are written when it is back.
+// While Postgres is away, events wait in memory, oldest first, and are written when it is back; those that somebody waits
+// for go to the spool, if there is one: see [WithSpool].
 type Recorder struct {
 	pool  *pgxpool.Pool
 	fence contacts.Fence
@@ -47,26 +49,53 @@ type Recorder struct {
 	closed  bool
 
 	written, dropped, refused atomic.Int64
+
+	// What follows is used with a spool alone.
+	spool                       Spool
+	budget                      time.Duration // for Postgres, before an event goes into the spool
+	away                        atomic.Bool   // Postgres was, the last time
+	kept                        chan struct{} // something is in the spool
+	drainEnd                    chan struct{}
+	spooled, drained, setAsides atomic.Int64
 }
 
 // NewRecorder returns a recorder and starts its writer; [Recorder.Close] ends it.
 // By key it knows erased people again; without one it knows nobody.
-func NewRecorder(pool *pgxpool.Pool, fence contacts.Fence, key contacts.ErasureKey, log *slog.Logger) *Recorder {
-	r := &Recorder{pool: pool, fence: fence, key: key, log: log, wake: make(chan struct{}, 1), done: make(chan struct{})}
+func NewRecorder(pool *pgxpool.Pool, fence contacts.Fence, key contacts.ErasureKey, log *slog.Logger, options ...RecorderOption) *Recorder {
+	r := &Recorder{pool: pool, fence: fence, key: key, log: log, wake: make(chan struct{}, 1), done: make(chan struct{}),
+		kept: make(chan struct{}, 1), drainEnd: make(chan struct{})}
+	for _, option := range options {
+		option(r)
+	}
 	r.alive, r.giveUp = context.WithCancel(context.Background())
 	go r.run()
+	if r.spool == nil {
+		close(r.drainEnd)
+		return r
+	}
+	go func() {
+		defer close(r.drainEnd)
+		r.drain()
+	}()
 	return r
 }
 
-// Record writes an event and returns once it is committed: nil means durable. If ctx ends first
+// Record writes an event and returns once it is committed, or on this machine's disk if there is a spool and
+// Postgres does not take it in time: nil means durable. If ctx ends first
 // the event is not acknowledged, but may still be written; since applying it twice changes nothing,
 // the sender may repeat it. It is also not acknowledged if too many wait or the recorder is closed:
 // these are unavailable problems. Any other error is Postgres refusing the event for what it is.
 func (r *Recorder) Record(ctx context.Context, e *Event) error {
 	p := &pending{event: e, bytes: e.size(), result: make(chan error, 1)}
 	if !r.enqueue(p) {
+		if r.spool != nil && r.keep(e) == nil {
+			return nil
+		}
 		r.refused.Add(1)
 		return problem.New(problem.CodeUnavailable, "No more events can wait for the database just now. Send this again in a moment.")
+	}
+	if r.spool != nil {
+		return r.inTime(ctx, p)
 	}
 	select {
 	case err := <-p.result:
@@ -85,15 +114,34 @@ func (r *Recorder) Later(e *Event) {
 	}
 }
 
-// Stats are the recorder's counters since it started, and how many events are not written yet.
-type Stats struct{ Written, Dropped, Refused, Waiting int64 }
+// Stats are the recorder's counters since it started, how many events are not written yet, and how the spool stands.
+type Stats struct {
+	Written, Dropped, Refused, Waiting int64
+	// Spooled events went to this machine's disk, Drained came from there, SetAside could not be written.
+	Spooled, Drained, SetAside int64
+	Spool                      spool.Stats
+}
+
+// unavailable is what a sender is told whose event is neither in Postgres nor on the disk.
+func unavailable(cause error) error {
+	detail := "The database did not confirm this in time. Send it again; nothing is counted twice."
+	if errors.Is(cause, spool.ErrFull) {
+		detail = "The database is away, and the disk of this sidecar is full. Send it again; nothing is counted twice."
+	}
+	return problem.New(problem.CodeUnavailable, "%s", detail)
+}
 
 // Stats returns the counters.
 func (r *Recorder) Stats() Stats {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return Stats{Written: r.written.Load(), Dropped: r.dropped.Load(), Refused: r.refused.Load(),
-		Waiting: int64(len(r.urgent.events) + len(r.later.events) + r.writing)}
+	stats := Stats{Written: r.written.Load(), Dropped: r.dropped.Load(), Refused: r.refused.Load(),
+		Waiting: int64(len(r.urgent.events) + len(r.later.events) + r.writing),
+		Spooled: r.spooled.Load(), Drained: r.drained.Load(), SetAside: r.setAsides.Load()}
+	if r.spool != nil {
+		stats.Spool = r.spool.Stats()
+	}
+	return stats
 }
 
 // Close takes no more events, writes those that wait, and ends the writer. Postgres may be away and
@@ -104,7 +152,10 @@ func (r *Recorder) Close(ctx context.Context) error {
 	r.closed = true
 	r.mu.Unlock()
 	r.signal()
-	defer r.giveUp()
+	defer func() {
+		r.giveUp()
+		<-r.drainEnd // what it has not drained is there the next time
+	}()
 	select {
 	case <-r.done:
 		return nil
@@ -200,12 +251,14 @@ func (r *Recorder) write(batch []*pending) {
 	refusals, wait := 0, retryMin
 	for {
 		if r.alive.Err() != nil {
+			batch = r.keepLast(batch)
 			r.drop(batch, problem.New(problem.CodeUnavailable, "This sidecar stopped before the database confirmed this. Send it again."))
 			return
 		}
 		err := r.try(batch)
 		switch {
 		case err == nil:
+			r.away.Store(false)
 			r.written.Add(int64(len(batch)))
 			r.settle(batch, nil)
 			if wait > retryMin {
@@ -224,6 +277,7 @@ func (r *Recorder) write(batch []*pending) {
 			refusals++
 			continue
 		}
+		r.away.Store(true)
 		if wait == retryMin {
 			r.log.Warn("events cannot be written and wait in memory", "events", len(batch), "error", err)
 		}
@@ -233,6 +287,23 @@ func (r *Recorder) write(batch []*pending) {
 		case <-r.alive.Done():
 		}
 	}
+}
+
+// keepLast puts what waits at the end into the spool, and returns what it does not take.
+func (r *Recorder) keepLast(batch []*pending) (left []*pending) {
+	if r.spool == nil {
+		return batch
+	}
+	var kept []*pending
+	for _, p := range batch {
+		if p.spooled.Load() || r.keep(p.event) == nil {
+			kept = append(kept, p)
+		} else {
+			left = append(left, p)
+		}
+	}
+	r.settle(kept, nil)
+	return left
 }
 
 func (r *Recorder) try(batch []*pending) error {
