@@ -10,7 +10,7 @@ import (
 )
 
 // placedWithin bounds how long somebody who has picked up waits for what their call is about.
-const placedWithin = 250 * time.Millisecond
+const placedWithin = time.Second
 
 // placed finds the call that a webhook's address names, and notes Twilio's Sid of it. One that cannot
 // be found in time is empty: the call goes on without.

@@ -131,7 +131,7 @@ func TestFromSetUpToRecognisedCallers(t *testing.T) {
 		}
 	})
 	t.Run("health and metrics", func(t *testing.T) {
-		if status, report := side.ready(); status != http.StatusOK || report != (readiness{Status: "ready", Postgres: "ok", Redis: "ok"}) {
+		if status, report := side.ready(); status != http.StatusOK || report != (readiness{Status: "ready", Postgres: "ok", Redis: "ok", Spool: "ok"}) {
 			t.Errorf("/readyz: %d %+v", status, report)
 		}
 		if status, body := get(t, side.Ops+"/healthz"); status != http.StatusOK || body != "ok\n" {

@@ -125,7 +125,7 @@ func TestSpooledWhilePostgresIsAway(t *testing.T) {
 	p := newPlace(t, pool)
 	path := filepath.Join(t.TempDir(), "spool")
 	log, _, end := openSpool(t, path, spool.Options{})
-	r := spooling(pool, log, 50*time.Millisecond)
+	r := spooling(pool, log, 10*time.Second) // a Postgres that is away is known to be, before that
 	if err := r.Record(t.Context(), p.ended("CA before", 60)); err != nil {
 		t.Fatal(err)
 	}
