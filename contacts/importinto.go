@@ -32,7 +32,7 @@ var intoBook = newImportInto(importInto{
 
 var intoCampaign = newImportInto(importInto{
 	table:     "campaign_people",
-	untouched: `SELECT id FROM campaign_people WHERE org_id = $1::text::uuid AND import_id = $2::text::uuid AND called_at IS NULL AND changed_at IS NULL`,
+	untouched: `SELECT id FROM campaign_people WHERE org_id = $1::text::uuid AND import_id = $2::text::uuid AND called_at IS NULL AND changed_at IS NULL AND call_state <> 'calling'`,
 	added:     `SELECT id::text, name, phone FROM campaign_people WHERE org_id = $1::text::uuid AND import_id = $2::text::uuid ORDER BY name, id`,
 },
 	`SELECT true AS it FROM campaign_people p WHERE p.org_id = $1::text::uuid AND p.campaign_id = (SELECT campaign_id FROM contact_imports WHERE id = $2::text::uuid) AND p.phone = s.phone LIMIT 1`,

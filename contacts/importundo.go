@@ -34,7 +34,8 @@ func (b *Book) UndoImport(ctx context.Context, id org.ID, importID string) (u Un
 		}
 		into := report.into()
 		for {
-			tag, err := b.pool.Exec(ctx, `DELETE FROM `+into.table+` WHERE id IN (`+into.untouched+` LIMIT $3)`, id, importID, importStep)
+			// Locked, so that whoever is being changed, or called, at this moment is looked at again after that.
+			tag, err := b.pool.Exec(ctx, `DELETE FROM `+into.table+` WHERE id IN (`+into.untouched+` LIMIT $3 FOR UPDATE)`, id, importID, importStep)
 			if err != nil {
 				return err
 			}

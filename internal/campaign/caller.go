@@ -68,8 +68,13 @@ func (c *Caller) Look(ctx context.Context) error {
 	if err := c.results(ctx); err != nil {
 		return err
 	}
-	if err := c.Store.within(ctx, func(tx pgx.Tx) error { return recall(ctx, tx, "") }); err != nil {
-		return failed("take back calls", err)
+	for _, takeBack := range []func(tx pgx.Tx) error{
+		func(tx pgx.Tx) error { return recall(ctx, tx, "") },
+		func(tx pgx.Tx) error { return forget(ctx, tx) },
+	} {
+		if err := c.Store.within(ctx, takeBack); err != nil {
+			return failed("take back calls", err)
+		}
 	}
 	rows, err := c.Store.pool.Query(ctx, `SELECT id::text FROM campaigns WHERE state = 'running' AND next_at <= now() AND ($1 = '' OR org_id = nullif($1, '')::uuid) ORDER BY next_at`, c.Only)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"ringside/internal/org"
+	"ringside/internal/outgoing"
 	"ringside/internal/problem"
 )
 
@@ -95,16 +96,29 @@ type Lines interface {
 	Line(ctx context.Context, o org.Org, from, agentID string) (org.Connected, error)
 }
 
-// recall takes back the calls that Twilio was not asked for yet, of campaigns that do not run any more, or whose
-// time is over. Their people wait again, as if it had not been their turn. campaignID "" is all.
+// recall takes back the calls that Twilio was not asked for yet and that are not wanted any more: of campaigns that do
+// not run, of people who were blocked or have opted out since, and those whose time is over. Their people wait again, as
+// if it had not been their turn. campaignID "" is all.
+//
+// People are locked before their calls are, as by those who erase them, so that neither waits for the other.
 func recall(ctx context.Context, tx pgx.Tx, campaignID string) error {
 	_, err := tx.Exec(ctx, `
-		WITH gone AS (
-			DELETE FROM outgoing o USING campaigns c
-			WHERE c.id = o.campaign_id AND o.state = 'waiting' AND ($1 = '' OR c.id::text = $1) AND o.send_before IS NOT NULL AND (c.state <> 'running' OR o.send_before <= now())
-			RETURNING o.id, o.person_id
+		WITH late AS (
+			SELECT o.id, p.id AS person FROM outgoing o JOIN campaign_people p ON p.id = o.person_id AND p.outgoing_id = o.id AND p.call_state = 'calling'
+			WHERE o.campaign_id IS NOT NULL AND ($1 = '' OR o.campaign_id = nullif($1, '')::uuid) AND o.state = 'waiting' AND o.send_before IS NOT NULL AND NOT `+outgoing.WantedSQL+`
+			ORDER BY p.id FOR UPDATE OF p
+		), gone AS (
+			DELETE FROM outgoing o USING late WHERE o.id = late.id AND o.state = 'waiting' RETURNING o.id, late.person
 		)
 		UPDATE campaign_people p SET call_state = 'waiting', call_attempts = call_attempts - 1, outgoing_id = NULL
-		FROM gone WHERE p.id = gone.person_id AND p.outgoing_id = gone.id AND p.call_state = 'calling'`, campaignID)
+		FROM gone WHERE p.id = gone.person`, campaignID)
+	return err
+}
+
+// forget removes the calls that Twilio was not asked for yet, of people who are gone.
+func forget(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `
+		DELETE FROM outgoing o WHERE campaign_id IS NOT NULL AND state = 'waiting' AND send_before IS NOT NULL
+			AND (SELECT true FROM campaign_people p WHERE p.id = o.person_id AND p.outgoing_id = o.id) IS NULL`)
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"ringside/contacts"
 	"ringside/internal/org"
 	"ringside/internal/phone"
 	"ringside/internal/problem"
@@ -145,14 +146,22 @@ func (s *Store) Get(ctx context.Context, id org.ID, itemID string) (*Item, error
 	return i, failed("read what is to be sent", err)
 }
 
+// WantedSQL is true for outgoing o that wait and have a send_before, which only calls of campaigns have, while they are still
+// to be placed: it is not too late, the campaign runs and has the person, who neither is blocked nor has opted out
+// since. It is looked at again in the moment in which Twilio is asked.
+var WantedSQL = `(o.send_before > now()
+			AND (SELECT c.state = 'running' FROM campaign_people w JOIN campaigns c ON c.id = w.campaign_id WHERE w.id = o.person_id AND w.outgoing_id = o.id) IS TRUE
+			AND ringside_opted_out(o.org_id, o.to_number) IS NULL
+			AND (SELECT b.blocked_at FROM contacts b WHERE b.id = ` + contacts.HolderSQL("o.org_id", "o.to_number") + `) IS NULL)`
+
 // claimSQL takes the oldest that is due: one that waits, or one whose worker has not been heard of
 // since its lease ended. A call also needs its number's turn, which the statement takes in the same
 // moment: of two workers who see the same turn, the second finds it gone.
-const claimSQL = `
+var claimSQL = `
 WITH due AS (
 	SELECT o.id, o.org_id, o.from_number, o.kind, o.state FROM outgoing o LEFT JOIN outgoing_pace p ON p.org_id = o.org_id AND p.from_number = o.from_number
 	WHERE o.state IN ('waiting', 'sending', 'unclear') AND o.due_at <= now() AND (o.leased_until IS NULL OR o.leased_until < now())
-		AND (o.state <> 'waiting' OR o.send_before IS NULL OR o.send_before > now())
+		AND (o.state <> 'waiting' OR o.send_before IS NULL OR ` + WantedSQL + `)
 		AND (o.kind = 'message' OR o.state <> 'waiting' OR p.next_at IS NULL OR p.next_at <= now())
 		AND ($3 = '' OR o.org_id = nullif($3, '')::uuid)
 	ORDER BY o.due_at, o.id LIMIT 1 FOR UPDATE OF o SKIP LOCKED
@@ -218,7 +227,7 @@ func (s *Store) next(ctx context.Context) (at time.Time, err error) {
 	err = s.pool.QueryRow(ctx, `
 		SELECT min(greatest(o.due_at, o.leased_until, CASE WHEN o.kind = 'call' THEN p.next_at END)) FROM outgoing o
 		LEFT JOIN outgoing_pace p ON p.org_id = o.org_id AND p.from_number = o.from_number
-		WHERE o.state IN ('waiting', 'sending', 'unclear') AND (o.state <> 'waiting' OR o.send_before IS NULL OR o.send_before > now())`).Scan(&found)
+		WHERE o.state IN ('waiting', 'sending', 'unclear') AND (o.state <> 'waiting' OR o.send_before IS NULL OR `+WantedSQL+`)`).Scan(&found)
 	if found != nil {
 		at = *found
 	}
