@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -34,9 +35,10 @@ type Caller struct {
 	// Now is the clock by which people are called at their hours; nil is the time.
 	Now func() time.Time
 
-	away  bool // Postgres was, the last time
-	began time.Time
-	asked map[string]time.Time // when Missed was asked of the calls that go on, by their items' ids
+	away    bool // Postgres was, the last time
+	began   time.Time
+	asked   map[string]time.Time // when Missed was asked of the calls that go on, by their items' ids
+	hurries bool                 // each turn is as short as can be, in tests
 }
 
 // Every is how often a caller looks for whose turn it is.
@@ -85,15 +87,16 @@ func (c *Caller) Look(ctx context.Context) error {
 		return failed("look for campaigns", err)
 	}
 	for _, id := range campaigns {
-		called, err := c.turn(ctx, id)
-		if err != nil {
-			return err
+		called, turnErr := c.turn(ctx, id)
+		if turnErr != nil { // the others' turn comes all the same
+			err = cmp.Or(err, turnErr)
+			continue
 		}
 		if called > 0 {
 			c.Placed()
 		}
 	}
-	return c.finish(ctx)
+	return cmp.Or(err, c.finish(ctx))
 }
 
 // finish ends the campaigns that have a result of everybody.

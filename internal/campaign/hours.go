@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+	_ "time/tzdata" // hours are the callee's wherever the program runs
 
 	"ringside/internal/phone"
 )
@@ -85,7 +87,7 @@ func (h Hours) zones(n phone.Number) []*time.Location {
 	}
 	var zones []*time.Location
 	for _, name := range names {
-		if zone, err := time.LoadLocation(name); err == nil {
+		if zone := zoneOf(name); zone != nil {
 			zones = append(zones, zone)
 		}
 	}
@@ -93,6 +95,22 @@ func (h Hours) zones(n phone.Number) []*time.Location {
 		return []*time.Location{time.UTC} // a country without a number plan's zones; the campaign's zone says better
 	}
 	return zones
+}
+
+// loaded are the zones that were used, by their names: to read one takes longer than all else about an hour.
+var loaded sync.Map
+
+// zoneOf returns the zone of a name that a number plan or a checked plan has, or nil.
+func zoneOf(name string) *time.Location {
+	if zone, ok := loaded.Load(name); ok {
+		return zone.(*time.Location)
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		return nil
+	}
+	loaded.Store(name, zone)
+	return zone
 }
 
 // opensIn returns at, if that is within the hours of a zone, else when they begin next. Hours are those of the

@@ -11,13 +11,16 @@ import (
 	"ringside/internal/org"
 	"ringside/internal/outgoing"
 	"ringside/internal/phone"
+	"ringside/internal/problem"
 )
 
 const (
 	// lookAt is how many people are looked at in one step.
-	lookAt = 100
+	lookAt = 200
 	// burst is how far a campaign that was kept waiting may make up for it.
 	burst = time.Second
+	// turnTakes bounds one turn: whoever pauses the campaign, or adds people to it, waits for it.
+	turnTakes = 500 * time.Millisecond
 	// sendWithin is how long a call may wait for its number's turn before it is taken back: the hours are looked
 	// at again then, and somebody who was at home may be out.
 	sendWithin = 5 * time.Minute
@@ -52,11 +55,11 @@ var candidatesSQL = `
 	ORDER BY p.call_due_at, p.id LIMIT $2 FOR UPDATE OF p SKIP LOCKED`
 
 // turn hands over the calls of a campaign whose turn it is, as many as its pace allows, and returns how many. Of
-// several programs one does it at a time.
+// several programs one does it at a time. Where many people cannot be called at this hour, it goes on with the next turn.
 func (c *Caller) turn(ctx context.Context, campaignID string) (called int, err error) {
 	err = c.Store.within(ctx, func(tx pgx.Tx) error {
 		called = 0
-		p, err := readPlan(tx.QueryRow(ctx, `SELECT `+planColumns+` FROM campaigns c WHERE id = $1::text::uuid AND state = 'running' AND next_at <= now() FOR UPDATE SKIP LOCKED`, campaignID))
+		p, err := readPlan(tx.QueryRow(ctx, `SELECT `+planColumns+` FROM campaigns c WHERE id = $1::text::uuid AND state = 'running' AND next_at <= now() FOR NO KEY UPDATE SKIP LOCKED`, campaignID))
 		if errors.Is(err, pgx.ErrNoRows) {
 			return nil // another program's, or not running any more
 		}
@@ -72,15 +75,20 @@ func (c *Caller) turn(ctx context.Context, campaignID string) (called int, err e
 			return err
 		}
 		line, err := c.Lines.Line(ctx, o, string(p.From), p.AgentID)
-		if err != nil {
+		if _, cannot := problem.From(err); cannot {
 			return c.halt(ctx, tx, p, err)
 		}
-		for looked := lookAt; looked == lookAt && called < room; {
-			var placed int
-			if looked, placed, err = c.step(ctx, tx, p, line, room-called); err != nil {
+		if err != nil {
+			return err // it could not be looked up
+		}
+		for began := time.Now(); ; {
+			looked, placed, err := c.step(ctx, tx, p, line, room-called)
+			if err != nil {
 				return err
 			}
-			called += placed
+			if called += placed; looked < lookAt || called == room || time.Since(began) >= c.bound() {
+				break
+			}
 		}
 		_, err = tx.Exec(ctx, `UPDATE campaigns SET next_at = $2 WHERE id = $1::text::uuid`, p.CampaignID, from.Add(time.Duration(called)*p.interval()))
 		return err
@@ -130,18 +138,23 @@ func (c *Caller) step(ctx context.Context, tx pgx.Tx, p *Plan, line org.Connecte
 		return 0, 0, err
 	}
 	hours, now := p.Hours(), c.now()
-	var later pgx.Batch
+	var later []string // people who are not called now
+	var outcomes []string
+	var due []*time.Time
+	put := func(who candidate, outcome string, at *time.Time) {
+		later, outcomes, due = append(later, who.id), append(outcomes, outcome), append(due, at)
+	}
 	for _, who := range people {
 		if reason := c.unwanted(p, who); reason != "" {
-			later.Queue(`UPDATE campaign_people SET call_state = 'done', outcome = $2 WHERE id = $1::text::uuid`, who.id, reason)
+			put(who, reason, nil)
 			continue
 		}
 		at, ok := hours.Next(who.phone, now)
 		switch {
 		case !ok:
-			later.Queue(`UPDATE campaign_people SET call_state = 'done', outcome = $2 WHERE id = $1::text::uuid`, who.id, OutcomeNoHour)
+			put(who, OutcomeNoHour, nil)
 		case at.After(now):
-			later.Queue(`UPDATE campaign_people SET call_due_at = $2 WHERE id = $1::text::uuid`, who.id, at)
+			put(who, "", &at)
 		case called == room: // the next turn's
 		default:
 			if err := p.place(ctx, tx, line, who, hours.Closing(who.phone, now), now); err != nil {
@@ -150,10 +163,22 @@ func (c *Caller) step(ctx context.Context, tx pgx.Tx, p *Plan, line org.Connecte
 			called++
 		}
 	}
-	if err := tx.SendBatch(ctx, &later).Close(); err != nil {
-		return 0, 0, err
+	_, err = tx.Exec(ctx, laterSQL, later, outcomes, due)
+	return len(people), called, err
+}
+
+// laterSQL notes when people may be called, or why they are not, with the ids in $1.
+const laterSQL = `
+	UPDATE campaign_people p SET call_state = CASE n.outcome WHEN '' THEN 'waiting' ELSE 'done' END, outcome = CASE n.outcome WHEN '' THEN p.outcome ELSE n.outcome END,
+		call_due_at = coalesce(n.due_at, p.call_due_at)
+	FROM unnest($1::text[]::uuid[], $2::text[], $3::timestamptz[]) n (id, outcome, due_at) WHERE p.id = n.id`
+
+// bound is how long a turn may take.
+func (c *Caller) bound() time.Duration {
+	if c.hurries {
+		return 0
 	}
-	return len(people), called, nil
+	return turnTakes
 }
 
 // unwanted returns why somebody is not to be called, or "".

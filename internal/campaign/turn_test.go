@@ -1,0 +1,77 @@
+package campaign_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"ringside/contacts"
+	"ringside/internal/campaign"
+	"ringside/internal/org"
+)
+
+// However many people cannot be called at this hour, a turn is short: whoever pauses the campaign, or adds people to it,
+// waits for it.
+func TestTurnsAreShort(t *testing.T) {
+	t.Parallel()
+	s := openShop(t)
+	const sleeping = 2*campaign.LookAt + 1
+	s.exec(`INSERT INTO campaign_people (org_id, campaign_id, phone) SELECT org_id, id, '+81312' || 100000 + n FROM campaigns, generate_series(1, $1) n`, sleeping)
+	s.exec(`UPDATE campaign_people SET call_due_at = 'epoch'::timestamptz - interval '1 day'`) // before anybody else
+	s.add(newYork, nil)
+	s.act(campaign.Start)
+	s.Hurry()
+	for look := 1; look <= 3; look++ {
+		s.look()
+		if n := s.count(`SELECT count(*) FROM campaign_people WHERE call_due_at > 'epoch'`); n != min(look*campaign.LookAt, sleeping) {
+			t.Errorf("after %d looks %d people wait for their hour", look, n)
+		}
+		if n := s.count(`SELECT count(*) FROM outgoing`); n != look/3 {
+			t.Errorf("after %d looks there are %d calls", look, n)
+		}
+	}
+}
+
+// absent is who finds no number for calls from ours just now.
+type absent struct{ campaign.Lines }
+
+func (a absent) Line(ctx context.Context, o org.Org, from, agentID string) (org.Connected, error) {
+	if from != "" {
+		return org.Connected{}, errors.New("timeout: context deadline exceeded")
+	}
+	return a.Lines.Line(ctx, o, from, agentID)
+}
+
+// A campaign that cannot go on just now neither keeps others waiting, nor is it paused.
+func TestOneCampaignsTroubleIsNotOthers(t *testing.T) {
+	t.Parallel()
+	s := openShop(t)
+	s.plan(campaign.Change{From: new(string(ours))})
+	s.add(newYork, nil)
+	s.act(campaign.Start)
+	troubled := s.campaign
+	other, err := s.Book.CreateCampaign(t.Context(), s.org.ID, "Autumn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.campaign = other.ID
+	if _, err := s.Book.AddCampaignPerson(t.Context(), s.org, contacts.CampaignPerson{Campaign: "Autumn", Phone: string(angeles)}); err != nil {
+		t.Fatal(err)
+	}
+	s.act(campaign.Start)
+	s.Lines = absent{s.desk}
+	if err := s.Look(t.Context()); err == nil {
+		t.Error("it is not said that a campaign cannot go on")
+	}
+	if called := s.dispatch(); len(called) != 1 || called[0].To != angeles {
+		t.Errorf("called %+v", called)
+	}
+	s.Lines = s.desk
+	s.look()
+	if called := s.dispatch(); len(called) != 1 || called[0].To != newYork {
+		t.Errorf("later called %+v", called)
+	}
+	if p, err := s.Store.Plan(t.Context(), s.org.ID, troubled); err != nil || p.State != campaign.Running {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
