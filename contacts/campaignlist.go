@@ -114,8 +114,11 @@ func noPerson(err error, campaignID, personID string) error {
 type CampaignChange struct {
 	CalledAt *time.Time // only moves forward
 	Result   *string
-	Name     *string
-	Notes    *string
+	// InsteadOf is the result that Result takes the place of: another one, which somebody has written meanwhile,
+	// stays. nil is any.
+	InsteadOf *string
+	Name      *string
+	Notes     *string
 	// Variables are added to those there are; an empty value takes one away.
 	Variables map[string]string
 }
@@ -165,9 +168,9 @@ func (b *Book) ChangeCampaignPerson(ctx context.Context, id org.ID, campaignID, 
 	}
 	err = b.fenced(ctx, "change campaign's person", id, []phone.Number{held.Phone}, func(ctx context.Context, tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			UPDATE campaign_people p SET changed_at = now(), called_at = greatest(called_at, $2), result = coalesce($3, result), name = coalesce($4, name), notes = coalesce($5, notes),
+			UPDATE campaign_people p SET changed_at = now(), called_at = greatest(called_at, $2), result = CASE WHEN $7::text IS NULL OR result = $7 THEN coalesce($3, result) ELSE result END, name = coalesce($4, name), notes = coalesce($5, notes),
 				variables = (SELECT coalesce(jsonb_object_agg(key, value), '{}') FROM jsonb_each(variables || $6) WHERE value <> '""')
-			WHERE id = $1::text::uuid RETURNING `+campaignResultColumns, personID, c.CalledAt, c.Result, c.Name, c.Notes, c.Variables)
+			WHERE id = $1::text::uuid RETURNING `+campaignResultColumns, personID, c.CalledAt, c.Result, c.Name, c.Notes, c.Variables, c.InsteadOf)
 		if err != nil {
 			return err
 		}

@@ -140,5 +140,5 @@ type campaignPersonChange struct {
 }
 
 func (a *API) changeCampaignPerson(r *http.Request, key org.Key, in campaignPersonChange) (contacts.CampaignResult, error) {
-	return a.Book.ChangeCampaignPerson(r.Context(), key.OrgID, r.PathValue("id"), r.PathValue("person"), contacts.CampaignChange(in))
+	return a.Book.ChangeCampaignPerson(r.Context(), key.OrgID, r.PathValue("id"), r.PathValue("person"), contacts.CampaignChange{CalledAt: in.CalledAt, Result: in.Result, Name: in.Name, Notes: in.Notes, Variables: in.Variables})
 }

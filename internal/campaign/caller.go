@@ -67,9 +67,7 @@ func (c *Caller) Run(ctx context.Context) {
 // Look does once what [Caller.Run] does again and again: it keeps the results of calls that are over, takes back those
 // whose time is over, hands over those whose turn it is, and finishes campaigns without anybody left.
 func (c *Caller) Look(ctx context.Context) error {
-	if err := c.results(ctx); err != nil {
-		return err
-	}
+	err := c.results(ctx)
 	for _, takeBack := range []func(tx pgx.Tx) error{
 		func(tx pgx.Tx) error { return recall(ctx, tx, "") },
 		func(tx pgx.Tx) error { return forget(ctx, tx) },
@@ -78,13 +76,13 @@ func (c *Caller) Look(ctx context.Context) error {
 			return failed("take back calls", err)
 		}
 	}
-	rows, err := c.Store.pool.Query(ctx, `SELECT id::text FROM campaigns WHERE state = 'running' AND next_at <= now() AND ($1 = '' OR org_id = nullif($1, '')::uuid) ORDER BY next_at`, c.Only)
-	if err != nil {
-		return failed("look for campaigns", err)
+	rows, queryErr := c.Store.pool.Query(ctx, `SELECT id::text FROM campaigns WHERE state = 'running' AND next_at <= now() AND ($1 = '' OR org_id = nullif($1, '')::uuid) ORDER BY next_at`, c.Only)
+	if queryErr != nil {
+		return failed("look for campaigns", queryErr)
 	}
-	campaigns, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return failed("look for campaigns", err)
+	campaigns, queryErr := pgx.CollectRows(rows, pgx.RowTo[string])
+	if queryErr != nil {
+		return failed("look for campaigns", queryErr)
 	}
 	for _, id := range campaigns {
 		called, turnErr := c.turn(ctx, id)

@@ -335,8 +335,13 @@ func TestCallOutOfTurn(t *testing.T) {
 	s.end(called[0], "completed", "")
 	s.end(called[1], "no-answer", "")
 	s.look()
+	s.exec(`UPDATE campaign_people SET call_due_at = now()`) // an hour later
+	s.look()
 	if more := s.dispatch(); len(more) != 0 {
 		t.Errorf("called again: %+v", more)
+	}
+	if p, err := s.Store.Plan(t.Context(), s.org.ID, s.campaign); err != nil || p.State != campaign.Finished || p.Progress.Outcomes["no-answer"] != 1 {
+		t.Errorf("in the end %+v: %v", p, err)
 	}
 	if p := s.person(id); p.CalledAt == nil {
 		t.Errorf("%+v", p)

@@ -1,9 +1,12 @@
 package campaign
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -30,6 +33,7 @@ type underWay struct {
 	result           string
 	retries, minutes int
 	hangUp           bool
+	atOnce           bool          // asked for out of turn, and so not repeated
 	item             outgoing.Item // only what is needed to end it; its State is "" if it is gone
 	settledAt        *time.Time
 	status, summary  string // of the ledger
@@ -39,7 +43,7 @@ type underWay struct {
 
 const underWaySQL = `
 	SELECT p.id::text, p.campaign_id::text, p.org_id::text, p.call_attempts, p.called_at, p.result, c.retries, c.retry_minutes, c.hang_up_on_machines,
-		coalesce(o.id::text, ''), coalesce(o.state, ''), coalesce(o.sid, ''), coalesce(o.from_number, ''), p.phone, coalesce(o.problem_code, ''), coalesce(o.problem, ''), coalesce(o.created_at, now()), o.settled_at,
+		coalesce(o.id::text, ''), coalesce(o.state, ''), coalesce(o.sid, ''), coalesce(o.from_number, ''), p.phone, coalesce(o.problem_code, ''), coalesce(o.problem, ''), coalesce(o.created_at, now()), o.settled_at, o.id IS NOT NULL AND o.send_before IS NULL,
 		coalesce(i.status, ''), coalesce(i.summary, ''), coalesce(i.ended_at < now() - $1::interval, false), coalesce(m.answered_by, '')
 	FROM campaign_people p JOIN campaigns c ON c.id = p.campaign_id
 	LEFT JOIN outgoing o ON o.id = p.outgoing_id
@@ -55,7 +59,7 @@ func (c *Caller) results(ctx context.Context) error {
 	}
 	calls, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (u underWay, err error) {
 		err = row.Scan(&u.person, &u.campaign, &u.org, &u.attempts, &u.calledAt, &u.result, &u.retries, &u.minutes, &u.hangUp,
-			&u.item.ID, &u.item.State, &u.item.SID, &u.item.From, &u.item.To, &u.item.Code, &u.item.Problem, &u.item.Created, &u.settledAt,
+			&u.item.ID, &u.item.State, &u.item.SID, &u.item.From, &u.item.To, &u.item.Code, &u.item.Problem, &u.item.Created, &u.settledAt, &u.atOnce,
 			&u.status, &u.summary, &u.ended, &u.answeredBy)
 		u.item.OrgID = u.org
 		return u, err
@@ -64,37 +68,72 @@ func (c *Caller) results(ctx context.Context) error {
 		return failed("look for results of calls", err)
 	}
 	goOn := map[string]time.Time{}
+	var asking sync.WaitGroup
+	requests := 0 // of Twilio's API, in this look
 	for _, u := range calls {
-		if err := c.keep(ctx, &u); err != nil {
-			return err
+		if keepErr := c.keep(ctx, &u); keepErr != nil { // the others' results are kept all the same
+			err = cmp.Or(err, keepErr)
+			continue
 		}
-		if outcome, _ := u.outcome(c.now()); outcome == "" && !slices.Contains(final, u.status) {
-			goOn[u.item.ID] = c.lookFor(ctx, &u.item)
+		outcome, _ := u.outcome(c.now())
+		if outcome != "" || slices.Contains(final, u.status) {
+			continue
 		}
+		if u.hangUp && machine(u.answeredBy) && requests < requestsAtOnce {
+			requests++
+			asking.Go(func() { c.hangUp(ctx, &u.item) })
+		}
+		asked := c.askedFor(&u.item)
+		if time.Since(asked) >= askAfter && requests < requestsAtOnce {
+			requests++
+			asking.Go(func() { c.lookFor(ctx, &u.item) })
+			asked = time.Now()
+		}
+		goOn[u.item.ID] = asked
 	}
+	asking.Wait()
 	c.asked = goOn
-	return nil
+	return failed("keep the results of calls", err)
 }
+
+// requestsAtOnce is how many requests of Twilio's API there are in one look, and requestTakes bounds them: nobody waits
+// for their turn because Twilio is slow.
+const (
+	requestsAtOnce = 20
+	requestTakes   = 5 * time.Second
+)
 
 // askAfter is how long nothing is heard of a call's end before Twilio is asked, and asked again.
 const askAfter = 2 * time.Minute
 
-// lookFor asks for the end of a call now and then, and returns when it did last. Of one that was placed before the
-// program began it asks at once.
-func (c *Caller) lookFor(ctx context.Context, i *outgoing.Item) (asked time.Time) {
+// askedFor returns when the end of a call was asked for. Of one that was placed before the program began it was not.
+func (c *Caller) askedFor(i *outgoing.Item) time.Time {
 	asked, ok := c.asked[i.ID]
-	if !ok && !c.began.IsZero() && c.began.After(i.Created) {
-		asked = time.Time{}
-	} else if !ok {
-		return time.Now()
-	}
-	if time.Since(asked) < askAfter {
+	switch {
+	case ok:
 		return asked
+	case !c.began.IsZero() && c.began.After(i.Created):
+		return time.Time{}
 	}
+	return time.Now()
+}
+
+// lookFor asks for the end of a call.
+func (c *Caller) lookFor(ctx context.Context, i *outgoing.Item) {
+	ctx, cancel := context.WithTimeout(ctx, requestTakes)
+	defer cancel()
 	if err := c.Missed(ctx, i); err != nil {
 		c.Log.Warn("Twilio could not be asked for the end of a campaign's call", "call_sid", i.SID, "error", err)
 	}
-	return time.Now()
+}
+
+// hangUp ends a call that a machine has answered.
+func (c *Caller) hangUp(ctx context.Context, i *outgoing.Item) {
+	ctx, cancel := context.WithTimeout(ctx, requestTakes)
+	defer cancel()
+	if err := c.End(ctx, i); err != nil {
+		c.Log.Warn("a call that a machine has answered goes on", "call_sid", i.SID, "error", err)
+	}
 }
 
 // keep keeps what is known of a call by now.
@@ -104,22 +143,17 @@ func (c *Caller) keep(ctx context.Context, u *underWay) error {
 	}
 	outcome, again := u.outcome(c.now())
 	if outcome == "" {
-		if u.hangUp && machine(u.answeredBy) {
-			if err := c.End(ctx, &u.item); err != nil {
-				c.Log.Warn("a call that a machine has answered goes on", "call_sid", u.item.SID, "error", err)
-			}
-		}
 		return nil
 	}
-	if again && u.attempts <= u.retries {
+	if again && !u.atOnce && u.attempts <= u.retries {
 		_, err := c.Store.pool.Exec(ctx, `
 			WITH fenced AS (SELECT set_config('ringside.fenced', 'on', true))
 			UPDATE campaign_people SET call_state = 'waiting', outcome = $3, call_due_at = now() + make_interval(mins => $4), outgoing_id = NULL
 			FROM fenced WHERE id = $1::text::uuid AND call_state = 'calling' AND outgoing_id IS NOT DISTINCT FROM nullif($2, '')::uuid`, u.person, u.item.ID, outcome, u.minutes)
 		return failed("call somebody again", err)
 	}
-	if text := u.words(outcome); u.result == "" && text != "" {
-		_, err := c.Book.ChangeCampaignPerson(ctx, u.org, u.campaign, u.person, contacts.CampaignChange{Result: &text})
+	if text := u.words(outcome); (u.result == "" || slices.Contains(ours, u.result)) && text != "" && text != u.result {
+		_, err := c.Book.ChangeCampaignPerson(ctx, u.org, u.campaign, u.person, contacts.CampaignChange{Result: &text, InsteadOf: &u.result})
 		if gone(err) {
 			return nil
 		}
@@ -196,19 +230,16 @@ func machine(answeredBy string) bool {
 
 // words says an outcome to the agent, when they call back.
 func (u *underWay) words(outcome string) string {
-	switch outcome {
-	case "completed":
+	if outcome == "completed" {
 		return u.summary
-	case "busy":
-		return "The line was busy."
-	case "no-answer":
-		return "They did not answer."
-	case OutcomeMachine:
-		return "A machine answered."
-	case "canceled":
-		return "The call was canceled before they answered."
-	case OutcomeFailed:
-		return "They could not be reached."
 	}
-	return ""
+	return words[outcome]
 }
+
+var words = map[string]string{
+	"busy": "The line was busy.", "no-answer": "They did not answer.", "canceled": "The call was canceled before they answered.",
+	OutcomeMachine: "A machine answered.", OutcomeFailed: "They could not be reached.",
+}
+
+// ours are the results that were written by themselves, and give way to that of a later call.
+var ours = slices.Collect(maps.Values(words))

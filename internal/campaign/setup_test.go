@@ -137,16 +137,22 @@ func (s *shop) Send(_ context.Context, i *outgoing.Item) (string, error) {
 // Find is what Twilio lists: nothing is ever unclear here.
 func (s *shop) Find(context.Context, *outgoing.Item) ([]string, error) { return nil, nil }
 
-func (s *shop) missed(_ context.Context, i *outgoing.Item) error {
+func (s *shop) missed(ctx context.Context, i *outgoing.Item) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, bounded := ctx.Deadline(); !bounded {
+		s.t.Error("a request of Twilio has no end")
+	}
 	s.lost = append(s.lost, i.SID)
 	return nil
 }
 
-func (s *shop) hangUp(_ context.Context, i *outgoing.Item) error {
+func (s *shop) hangUp(ctx context.Context, i *outgoing.Item) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, bounded := ctx.Deadline(); !bounded {
+		s.t.Error("a request of Twilio has no end")
+	}
 	s.ended = append(s.ended, i.SID)
 	return nil
 }
