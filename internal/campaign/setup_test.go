@@ -37,7 +37,7 @@ type shop struct {
 	desk     *outgoing.Desk
 	recorder *ledger.Recorder
 	campaign string
-	// noon is when it is: hours are open in Europe and America.
+	// noon is when it is, long ago: hours are open in Europe and America.
 	noon time.Time
 
 	mu     sync.Mutex
@@ -51,7 +51,7 @@ type shop struct {
 func openShop(t *testing.T) *shop {
 	t.Helper()
 	pool := pgtest.New(t)
-	s := &shop{t: t, pool: pool, noon: time.Date(2026, 11, 23, 18, 0, 0, 0, time.UTC)}
+	s := &shop{t: t, pool: pool, noon: time.Date(2025, 11, 24, 18, 0, 0, 0, time.UTC)}
 	orgs := org.NewStore(pool).WithKeys(seal.Plain)
 	var err error
 	if s.org, err = orgs.CreateOrg(t.Context(), org.Org{Name: "Acme", Country: "US"}); err != nil {

@@ -157,7 +157,7 @@ func (c *Caller) step(ctx context.Context, tx pgx.Tx, p *Plan, line org.Connecte
 			put(who, "", &at)
 		case called == room: // the next turn's
 		default:
-			if err := p.place(ctx, tx, line, who, hours.Closing(who.phone, now), now); err != nil {
+			if err := p.place(ctx, tx, line, who, hours.Closing(who.phone, now).Sub(now)); err != nil {
 				return 0, 0, err
 			}
 			called++
@@ -196,12 +196,9 @@ func (c *Caller) unwanted(p *Plan, who candidate) string {
 	return ""
 }
 
-// place hands somebody's call over.
-func (p *Plan) place(ctx context.Context, tx pgx.Tx, line org.Connected, who candidate, closes, now time.Time) error {
-	before := now.Add(sendWithin)
-	if closes.Before(before) {
-		before = closes
-	}
+// place hands somebody's call over, which is to be placed before the hours end.
+func (p *Plan) place(ctx context.Context, tx pgx.Tx, line org.Connected, who candidate, left time.Duration) error {
+	before := time.Now().Add(min(sendWithin, left))
 	item := p.item(line, who)
 	item.SendBefore = &before
 	return p.handOver(ctx, tx, item)
