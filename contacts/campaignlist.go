@@ -175,6 +175,9 @@ func (b *Book) ChangeCampaignPerson(ctx context.Context, id org.ID, campaignID, 
 			return err
 		}
 		r, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[CampaignResult])
+		if err == nil && len(c.Variables) > 0 {
+			err = fewVariables(r.Variables)
+		}
 		return noPerson(err, campaignID, personID)
 	})
 	return r, err

@@ -56,6 +56,7 @@ func (b *Book) AddCampaignPerson(ctx context.Context, o org.Org, p CampaignPerso
 	if p.Variables, err = checkedVariables(p.Variables); err != nil {
 		return p, err
 	}
+	more := len(p.Variables) > 0
 	err = b.fenced(ctx, "add campaign person", o.ID, []phone.Number{n}, func(ctx context.Context, tx pgx.Tx) error {
 		if err := refuseOwn(ctx, tx, o.ID, n); err != nil {
 			return err
@@ -84,6 +85,9 @@ func (b *Book) AddCampaignPerson(ctx context.Context, o org.Org, p CampaignPerso
 			RETURNING id::text, name, notes, called_at, variables`, o.ID, campaignID, n, p.Name, p.Notes, calledAt, p.Variables).Scan(&p.ID, &p.Name, &p.Notes, &calledAt, &p.Variables)
 		if calledAt != nil {
 			p.CalledAt = *calledAt
+		}
+		if err == nil && more {
+			err = fewVariables(p.Variables)
 		}
 		return err
 	})

@@ -50,6 +50,36 @@ func TestVariablesThatCannotBe(t *testing.T) {
 	}
 }
 
+// Those that somebody has already count, too.
+func TestVariablesThatBecomeTooMany(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	some := func(letter string) map[string]string {
+		v := map[string]string{}
+		for n := range contacts.MaxVariables/2 + 1 {
+			v[fmt.Sprint(letter, n)] = "x"
+		}
+		return v
+	}
+	p := contacts.CampaignPerson{Campaign: "Spring", Phone: alex.String(), Variables: some("A")}
+	added, err := s.AddCampaignPerson(t.Context(), s.org, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Variables = some("B")
+	_, err = s.AddCampaignPerson(t.Context(), s.org, p)
+	refused(t, err, problem.CodeInvalid)
+	spring := one[string](t, s, `SELECT id::text FROM campaigns`)
+	_, err = s.ChangeCampaignPerson(t.Context(), s.org.ID, spring, added.ID, contacts.CampaignChange{Variables: some("B")})
+	refused(t, err, problem.CodeInvalid)
+	if n := one[int](t, s, `SELECT count(*) FROM campaign_people, jsonb_object_keys(variables)`); n != len(some("A")) {
+		t.Errorf("they have %d variables", n)
+	}
+	if _, err := s.ChangeCampaignPerson(t.Context(), s.org.ID, spring, added.ID, contacts.CampaignChange{Variables: some("A")}); err != nil {
+		t.Error(err)
+	}
+}
+
 // Columns of a file that are no field are variables of a campaign's people, and can be taken away again.
 func TestVariablesFromFiles(t *testing.T) {
 	t.Parallel()
