@@ -193,9 +193,11 @@ func (s *Store) ChangeAgent(ctx context.Context, a Agent, secret *string) (Agent
 }
 
 // DeleteAgent removes a voice agent. It is refused, with a conflict problem, while numbers lead to it.
-// Calls that it has answered stay.
+// Calls that it has answered stay. Campaigns that it calls for are paused, so that nobody is called by another one.
 func (s *Store) DeleteAgent(ctx context.Context, id ID, agentID string) error {
-	tag, err := s.pool.Exec(ctx, `DELETE FROM voice_agents WHERE org_id = $1::text::uuid AND id = $2::text::uuid`, id, agentID)
+	tag, err := s.pool.Exec(ctx, `
+		WITH halted AS (UPDATE campaigns SET state = 'paused' WHERE org_id = $1::text::uuid AND agent_id = $2::text::uuid AND state = 'running')
+		DELETE FROM voice_agents WHERE org_id = $1::text::uuid AND id = $2::text::uuid`, id, agentID)
 	switch {
 	case violates(err, "phone_numbers_org_id_agent_id_fkey"):
 		return problem.New(problem.CodeConflict, "Phone numbers lead to this voice agent. Let them lead to another one, or disconnect them; then it can be deleted.")

@@ -199,6 +199,28 @@ func TestTwoPeopleChangeAnAgentAtOnce(t *testing.T) {
 	}
 }
 
+// A campaign whose voice agent goes does not go on with another one.
+func TestDeleteAgentPausesItsCampaigns(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	o := newOffice(t, pool, "Acme")
+	if _, err := pool.Exec(t.Context(), `
+		INSERT INTO campaigns (org_id, name, state, agent_id) VALUES ($1::text::uuid, 'its', 'running', $2::text::uuid), ($1::text::uuid, 'another', 'running', NULL),
+			($1::text::uuid, 'over', 'finished', $2::text::uuid)`, o.org.ID, o.agent.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.DeleteAgent(t.Context(), o.org.ID, o.agent.ID); err != nil {
+		t.Fatal(err)
+	}
+	var states string
+	if err := pool.QueryRow(t.Context(), `SELECT string_agg(name || ' ' || state, ', ' ORDER BY name) FROM campaigns WHERE agent_id IS NULL`).Scan(&states); err != nil {
+		t.Fatal(err)
+	}
+	if want := "another running, its paused, over finished"; states != want {
+		t.Errorf("%s, want %s", states, want)
+	}
+}
+
 func TestDeleteAgent(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)
