@@ -37,6 +37,7 @@ type Caller struct {
 
 	away    bool // Postgres was, the last time
 	began   time.Time
+	heard   time.Time            // when late summaries were looked for
 	asked   map[string]time.Time // when Missed was asked of the calls that go on, by their items' ids
 	hurries bool                 // each turn is as short as can be, in tests
 }
@@ -97,13 +98,25 @@ func (c *Caller) Look(ctx context.Context) error {
 	return cmp.Or(err, c.finish(ctx))
 }
 
-// finish ends the campaigns that have a result of everybody.
+// nobodyLeftSQL is true for campaigns c that have a result of everybody.
+const nobodyLeftSQL = `c.state = 'running' AND NOT EXISTS (SELECT FROM campaign_people p WHERE p.campaign_id = c.id AND ` + toCallSQL + `)
+	AND NOT EXISTS (SELECT FROM campaign_people p WHERE p.campaign_id = c.id AND p.call_state = 'calling')`
+
+// finish ends the campaigns that have a result of everybody. Each is looked at again once it is locked: somebody may have been
+// added, and the campaign started for them, at that moment.
 func (c *Caller) finish(ctx context.Context) error {
-	_, err := c.Store.pool.Exec(ctx, `
-		UPDATE campaigns c SET state = 'finished'
-		WHERE state = 'running' AND NOT EXISTS (SELECT FROM campaign_people p WHERE p.campaign_id = c.id AND `+toCallSQL+`)
-			AND NOT EXISTS (SELECT FROM campaign_people p WHERE p.campaign_id = c.id AND p.call_state = 'calling')`)
-	return failed("finish campaigns", err)
+	return failed("finish campaigns", c.Store.within(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT id::text FROM campaigns c WHERE `+nobodyLeftSQL+` FOR UPDATE SKIP LOCKED`)
+		if err != nil {
+			return err
+		}
+		over, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil || len(over) == 0 {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE campaigns c SET state = 'finished' WHERE id = ANY ($1::text[]::uuid[]) AND `+nobodyLeftSQL, over)
+		return err
+	}))
 }
 
 func (c *Caller) now() time.Time {

@@ -93,7 +93,45 @@ func (c *Caller) results(ctx context.Context) error {
 	}
 	asking.Wait()
 	c.asked = goOn
-	return failed("keep the results of calls", err)
+	return failed("keep the results of calls", cmp.Or(err, c.summaries(ctx)))
+}
+
+const (
+	// hearEvery is how often summaries are looked for that came later than the results of their calls, as from agents
+	// that sum up what they are told has ended, and hearFor how long after a call was placed.
+	hearEvery = 15 * time.Second
+	hearFor   = 2 * time.Hour
+)
+
+// summaries makes results of summaries that came late.
+func (c *Caller) summaries(ctx context.Context) error {
+	if time.Since(c.heard) < hearEvery {
+		return nil
+	}
+	c.heard = time.Now()
+	rows, err := c.Store.pool.Query(ctx, `
+		SELECT p.org_id::text, p.campaign_id::text, p.id::text, i.summary
+		FROM outgoing o JOIN campaign_people p ON p.id = o.person_id AND p.outgoing_id = o.id JOIN interactions i ON i.org_id = o.org_id AND i.sid = o.sid
+		WHERE o.state IN ('sent', 'failed') AND o.settled_at > now() - $1::interval AND p.call_state = 'done' AND p.outcome = 'completed' AND p.result = '' AND i.summary <> ''
+			AND ($2 = '' OR o.org_id = nullif($2, '')::uuid)`, hearFor, c.Only)
+	if err != nil {
+		return err
+	}
+	type late struct {
+		Org                       org.ID
+		Campaign, Person, Summary string
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[late])
+	if err != nil {
+		return err
+	}
+	for _, l := range found {
+		_, err := c.Book.ChangeCampaignPerson(ctx, l.Org, l.Campaign, l.Person, contacts.CampaignChange{Result: &l.Summary, InsteadOf: new(string)})
+		if err != nil && !gone(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 // requestsAtOnce is how many requests of Twilio's API there are in one look, and requestTakes bounds them: nobody waits

@@ -1,10 +1,13 @@
 package campaign_test
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"ringside/contacts"
 	"ringside/internal/campaign"
+	"ringside/internal/ledger"
 	"ringside/internal/outgoing"
 )
 
@@ -80,6 +83,30 @@ func TestOneResultsTroubleIsNotOthers(t *testing.T) {
 	s.exec(`ALTER TABLE campaign_people DROP CONSTRAINT campaign_people_check`)
 	s.look()
 	if p := s.person(bad); p.Outcome != "busy" || p.Result == "" {
+		t.Errorf("%+v", p)
+	}
+}
+
+// A summary that comes when the call's result is kept already is its result all the same.
+func TestSummariesThatComeLate(t *testing.T) {
+	t.Parallel()
+	s := openShop(t)
+	id := s.add(newYork, nil)
+	s.act(campaign.Start)
+	s.look()
+	called := s.dispatch()
+	s.end(called[0], "completed", "")
+	s.look()
+	if p := s.person(id); p.Outcome != "completed" || p.Result != "" {
+		t.Fatalf("%+v", p)
+	}
+	if err := s.recorder.Record(t.Context(), &ledger.Event{OrgID: s.org.ID, SID: "CA" + strings.Repeat("0", 31) + "1", Name: "summary", At: time.Now(), Kind: "call", Direction: "outbound",
+		Summary: "Comes on Friday."}); err != nil {
+		t.Fatal(err)
+	}
+	s.HearNow()
+	s.look()
+	if p := s.person(id); p.Result != "Comes on Friday." {
 		t.Errorf("%+v", p)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"ringside/contacts"
 	"ringside/internal/campaign"
@@ -72,6 +73,37 @@ func TestOneCampaignsTroubleIsNotOthers(t *testing.T) {
 		t.Errorf("later called %+v", called)
 	}
 	if p, err := s.Store.Plan(t.Context(), s.org.ID, troubled); err != nil || p.State != campaign.Running {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// A campaign for which somebody is added at the moment in which it would be finished goes on.
+func TestACampaignIsNotFinishedForWhomIsAdded(t *testing.T) {
+	t.Parallel()
+	s := openShop(t)
+	s.exec(`UPDATE campaigns SET state = 'running', next_at = now() + interval '1 hour'`)
+	tx, err := s.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(context.WithoutCancel(t.Context()))
+	for _, sql := range []string{`SELECT FROM campaigns FOR UPDATE`, `INSERT INTO campaign_people (org_id, campaign_id, phone) SELECT org_id, id, '+12125550133' FROM campaigns`} {
+		if _, err := tx.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	looked := make(chan error, 1)
+	go func() { looked <- s.Look(t.Context()) }()
+	for waits := 0; waits == 0 && len(looked) == 0; time.Sleep(5 * time.Millisecond) {
+		waits = s.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-looked; err != nil {
+		t.Fatal(err)
+	}
+	if p, err := s.Store.Plan(t.Context(), s.org.ID, s.campaign); err != nil || p.State != campaign.Running {
 		t.Errorf("%+v, %v", p, err)
 	}
 }
