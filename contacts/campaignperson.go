@@ -18,9 +18,11 @@ import (
 type CampaignPerson struct {
 	ID       string
 	Campaign string // the campaign's name; it is made if the organisation has none of this name
-	Phone    string // as a person writes it
-	Name     string
-	Notes    string
+	// CampaignID is the campaign, in the place of its name, which may change meanwhile. It is not made.
+	CampaignID string
+	Phone      string // as a person writes it
+	Name       string
+	Notes      string
 	// CalledAt is when the campaign called them. Zero: not yet, and so they are not recognised
 	// by this campaign (rule 8).
 	CalledAt time.Time
@@ -37,12 +39,15 @@ func (b *Book) AddCampaignPerson(ctx context.Context, o org.Org, p CampaignPerso
 			return p, err
 		}
 	}
-	campaign, err := campaignName(p.Campaign)
-	if wrong, ok := errors.AsType[*problem.Error](err); ok {
-		wrong.Field = "campaign"
-		return p, wrong
+	if p.CampaignID == "" {
+		campaign, err := campaignName(p.Campaign)
+		if wrong, ok := errors.AsType[*problem.Error](err); ok {
+			wrong.Field = "campaign"
+			return p, wrong
+		}
+		p.Campaign = campaign
 	}
-	p.Campaign, p.Name, p.Notes = campaign, tidy(p.Name), strings.TrimSpace(p.Notes)
+	p.Name, p.Notes = tidy(p.Name), strings.TrimSpace(p.Notes)
 	n, err := phone.Parse(p.Phone, o.Country)
 	switch {
 	case err != nil:
@@ -61,11 +66,7 @@ func (b *Book) AddCampaignPerson(ctx context.Context, o org.Org, p CampaignPerso
 		if err := refuseOwn(ctx, tx, o.ID, n); err != nil {
 			return err
 		}
-		var campaignID string
-		// The empty update makes an existing row come back; campaigns are few and rarely added.
-		err := tx.QueryRow(ctx, `
-			INSERT INTO campaigns (org_id, name) VALUES ($1::text::uuid, $2)
-			ON CONFLICT (org_id, name) DO UPDATE SET name = excluded.name RETURNING id::text`, o.ID, p.Campaign).Scan(&campaignID)
+		campaignID, err := b.campaignOf(ctx, tx, o.ID, p)
 		if err != nil {
 			return err
 		}
@@ -92,4 +93,20 @@ func (b *Book) AddCampaignPerson(ctx context.Context, o org.Org, p CampaignPerso
 		return err
 	})
 	return p, err
+}
+
+// campaignOf returns the id of the campaign that somebody is for, and makes one that is named.
+func (b *Book) campaignOf(ctx context.Context, tx pgx.Tx, id org.ID, p CampaignPerson) (campaignID string, err error) {
+	if p.CampaignID != "" {
+		err = tx.QueryRow(ctx, `SELECT id::text FROM campaigns WHERE org_id = $1::text::uuid AND id = $2::text::uuid`, id, p.CampaignID).Scan(&campaignID)
+		if errors.Is(err, pgx.ErrNoRows) || isInvalidText(err) {
+			err = problem.NotFound("There is no campaign %s.", p.CampaignID)
+		}
+		return campaignID, err
+	}
+	// The empty update makes an existing row come back; campaigns are few and rarely added.
+	err = tx.QueryRow(ctx, `
+		INSERT INTO campaigns (org_id, name) VALUES ($1::text::uuid, $2)
+		ON CONFLICT (org_id, name) DO UPDATE SET name = excluded.name RETURNING id::text`, id, p.Campaign).Scan(&campaignID)
+	return campaignID, err
 }

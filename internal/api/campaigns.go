@@ -119,7 +119,7 @@ func (a *API) addCampaignPerson(r *http.Request, key org.Key, in newCampaignPers
 	if err != nil {
 		return contacts.CampaignResult{}, err
 	}
-	p := contacts.CampaignPerson{Campaign: c.Name, Name: in.Name, Phone: in.Phone, Notes: in.Notes, Variables: in.Variables}
+	p := contacts.CampaignPerson{CampaignID: c.ID, Name: in.Name, Phone: in.Phone, Notes: in.Notes, Variables: in.Variables}
 	if in.CalledAt != nil {
 		p.CalledAt = *in.CalledAt
 	}

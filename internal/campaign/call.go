@@ -26,10 +26,6 @@ func (s *Store) Call(ctx context.Context, desk Desk, book *contacts.Book, o org.
 	if err != nil {
 		return nil, err
 	}
-	known, err := book.Campaign(ctx, o.ID, campaignID)
-	if err != nil {
-		return nil, err
-	}
 	if r.From == "" && r.AgentID == "" {
 		r.From, r.AgentID = string(plan.From), plan.AgentID
 	}
@@ -38,7 +34,7 @@ func (s *Store) Call(ctx context.Context, desk Desk, book *contacts.Book, o org.
 	if err != nil {
 		return nil, err
 	}
-	person, err := book.AddCampaignPerson(ctx, o, contacts.CampaignPerson{Campaign: known.Name, Phone: item.To.String()})
+	person, err := book.AddCampaignPerson(ctx, o, contacts.CampaignPerson{CampaignID: plan.CampaignID, Phone: item.To.String()})
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"ringside/contacts"
 	"ringside/internal/campaign"
 	"ringside/internal/ledger"
+	"ringside/internal/org"
 	"ringside/internal/outgoing"
 	"ringside/internal/phone"
 	"ringside/internal/problem"
@@ -348,6 +349,35 @@ func TestCallOutOfTurn(t *testing.T) {
 	}
 	_, err = s.Store.Call(t.Context(), s.desk, s.Book, s.org, "nonsense", outgoing.CallRequest{To: string(london)})
 	refused(t, err, problem.CodeNotFound, "")
+}
+
+// renamer is a desk at which the campaign gets another name while a call is checked.
+type renamer struct {
+	*outgoing.Desk
+	s *shop
+}
+
+func (r renamer) Prepare(ctx context.Context, o org.Org, call outgoing.CallRequest) (outgoing.Item, error) {
+	if _, err := r.s.Book.RenameCampaign(ctx, o.ID, r.s.campaign, "Summer"); err != nil {
+		return outgoing.Item{}, err
+	}
+	return r.Desk.Prepare(ctx, o, call)
+}
+
+// Whoever is called becomes one of that campaign's people, also if it gets another name meanwhile.
+func TestCallForACampaignThatIsRenamed(t *testing.T) {
+	t.Parallel()
+	s := openShop(t)
+	item, err := s.Store.Call(t.Context(), renamer{s.desk, s}, s.Book, s.org, s.campaign, outgoing.CallRequest{To: string(newYork)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := s.person(item.PersonID); p.Phone != newYork {
+		t.Errorf("%+v", p)
+	}
+	if n := s.count(`SELECT count(*) FROM campaigns`); n != 1 {
+		t.Errorf("there are %d campaigns", n)
+	}
 }
 
 func TestPlansThatCannotBe(t *testing.T) {
