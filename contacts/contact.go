@@ -88,12 +88,22 @@ type Fence interface {
 
 // Book is the address book of all organisations, in Postgres.
 type Book struct {
-	pool  *pgxpool.Pool
-	fence Fence
+	pool   *pgxpool.Pool
+	fence  Fence
+	copies *pgxpool.Pool // for COPY
 }
 
 // NewBook returns the address book. A program that caches nothing passes [NoFence].
-func NewBook(pool *pgxpool.Pool, fence Fence) *Book { return &Book{pool: pool, fence: fence} }
+func NewBook(pool *pgxpool.Pool, fence Fence) *Book {
+	return &Book{pool: pool, fence: fence, copies: pool}
+}
+
+// Copying lets a book on a pool for tenants send the rows of a file through another pool, since Postgres has
+// no COPY below row-level security. They go to the import that was just begun, and are read back on the
+// book's own.
+func (b *Book) Copying(pool *pgxpool.Pool) *Book {
+	return &Book{pool: b.pool, fence: b.fence, copies: pool}
+}
 
 // NoFence is the fence of a program that holds no cache, such as a command beside a running
 // sidecar: Postgres announces what it writes.

@@ -158,7 +158,7 @@ func (p *planner) stage(ctx context.Context, b *Book) (err error) {
 func (b *Book) sendStaged(ctx context.Context, batch [][]any) chan error {
 	sending := make(chan error, 1)
 	go func() {
-		_, err := b.pool.CopyFrom(ctx, pgx.Identifier{"contact_import_rows"}, stagedColumns, pgx.CopyFromRows(batch))
+		_, err := b.copies.CopyFrom(ctx, pgx.Identifier{"contact_import_rows"}, stagedColumns, pgx.CopyFromRows(batch))
 		sending <- err
 	}()
 	return sending

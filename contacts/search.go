@@ -89,6 +89,10 @@ type cursor struct {
 
 // Search returns a page of an organisation's contacts. Pages hang together by the last contact, not
 // by a count, so that nobody is skipped or shown twice while the book changes.
+//
+// It reads the view org_contacts, which keeps organisations apart as row-level security does. On the table
+// itself Postgres would not use the indexes of texts under a policy: their operators are not sworn
+// to tell nothing of the rows that they are asked about (LEAKPROOF).
 func (b *Book) Search(ctx context.Context, id org.ID, q Query) (Page, error) {
 	from, err := q.check()
 	if err != nil {
@@ -110,7 +114,7 @@ func (b *Book) Search(ctx context.Context, id org.ID, q Query) (Page, error) {
 		where += fmt.Sprintf(" AND (%s, id) %s ($%d::text::%s, $%d::text::uuid)", sort.key, sort.after, len(args)-1, sort.cast, len(args))
 	}
 	args = append(args, q.Limit+1)
-	rows, err := b.pool.Query(ctx, fmt.Sprintf(`SELECT %s, (%s)::text AS sort_key FROM contacts WHERE %s ORDER BY %s %s, contacts.id %[5]s LIMIT $%[6]d`, // id alone would be the text that is selected
+	rows, err := b.pool.Query(ctx, fmt.Sprintf(`SELECT %s, (%s)::text AS sort_key FROM org_contacts contacts WHERE %s ORDER BY %s %s, contacts.id %[5]s LIMIT $%[6]d`, // id alone would be the text that is selected
 		contactColumns, sort.key, where, sort.key, sort.direction, len(args)), planned(args)...)
 	if err != nil {
 		return Page{}, fmt.Errorf("search contacts: %w", err)
@@ -144,7 +148,7 @@ func (b *Book) total(ctx context.Context, id org.ID, q Query) (n int, err error)
 		return n, err
 	}
 	where, args := q.among(byID, id)
-	err = b.pool.QueryRow(ctx, `SELECT count(*) FROM contacts WHERE `+where, planned(args)...).Scan(&n)
+	err = b.pool.QueryRow(ctx, `SELECT count(*) FROM org_contacts contacts WHERE `+where, planned(args)...).Scan(&n)
 	return n, err
 }
 

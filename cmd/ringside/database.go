@@ -22,6 +22,8 @@ type database struct {
 	*pgxpool.Pool
 	server  *postgres.Server // nil unless private
 	applied []string         // migrations that opening it has applied
+	// unguarded says why the database does not keep organisations apart; nil: it does.
+	unguarded *postgres.UnguardedError
 }
 
 // unlocked is what opens the secrets of a database.
@@ -75,6 +77,12 @@ func openDatabase(ctx context.Context, config configs.Config, log *slog.Logger) 
 	}
 	db.Pool = pool
 	if db.applied, err = postgres.Migrate(ctx, pool); err != nil {
+		return nil, errors.Join(err, db.close())
+	}
+	err = postgres.Guard(ctx, pool)
+	if reason, ok := errors.AsType[*postgres.UnguardedError](err); ok {
+		db.unguarded = reason
+	} else if err != nil {
 		return nil, errors.Join(err, db.close())
 	}
 	return db, nil

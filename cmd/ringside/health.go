@@ -78,6 +78,9 @@ func (s *sidecar) health(ctx context.Context) []dashboard.Health {
 	if waiting := stats.Waiting; waiting > manyWaiting {
 		all = append(all, dashboard.Health{Name: "Writing", State: "warn", Text: fmt.Sprintf("%d events of calls wait to be written to the database.", waiting)})
 	}
+	if s.db.unguarded != nil {
+		all = append(all, dashboard.Health{Name: "Organisations", State: "warn", Text: "The database does not keep organisations apart by itself; the program's own checks do. The log says what an administrator has to do."})
+	}
 	if !s.listener.Current() {
 		all = append(all, dashboard.Health{Name: "Changes", State: "warn", Text: "The database's announcements of changes are not heard just now; what is cached is not trusted until they are."})
 	}

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"ringside/cache"
 	"ringside/configs"
 	"ringside/contacts"
@@ -21,7 +23,6 @@ import (
 	"ringside/internal/audit"
 	"ringside/internal/campaign"
 	"ringside/internal/dashboard"
-	"ringside/internal/idempotency"
 	"ringside/internal/ledger"
 	"ringside/internal/member"
 	"ringside/internal/metrics"
@@ -69,6 +70,9 @@ type sidecar struct {
 	closeSpool func() error
 	calling    *campaign.Caller
 	demo       *demoPage // nil anywhere but in the demo
+
+	// tenantPool is for what people and API keys ask for; nil where the database cannot keep organisations apart.
+	tenantPool *pgxpool.Pool
 
 	// stopSending ends the sending of calls and messages, before what tells of it cannot be written any more.
 	stopSending func(patience context.Context)
@@ -168,7 +172,11 @@ func (s *sidecar) start(ctx context.Context) error {
 	})
 	reader, store := ledger.NewReader(s.db.Pool), org.NewStore(s.db.Pool).WithKeys(key.keys)
 	s.outbox = outbox.New(s.db.Pool)
-	s.events = events.New(events.Config{Keys: store, Orgs: store, Outbox: s.outbox, Ledger: reader, Tools: tools, Metrics: s.metrics, Log: s.log})
+	own, err := s.openTenants(ctx, callers, tools)
+	if err != nil {
+		return err
+	}
+	s.events = events.New(events.Config{Keys: store, Orgs: own.orgs, Outbox: outbox.New(own.pool), Ledger: own.ledger, Tools: own.tools, Metrics: s.metrics, Log: s.log})
 	s.sms = sms.New(sms.Config{Gate: gate, Recognizer: recognizer, Memory: calls, Recorder: s.recorder, Ledger: reader, Runtimes: s.events, Outgoing: placed,
 		WriteBudget: s.config.WriteBudget + spoolPatience, ReplyBudget: s.config.ReplyBudget})
 	desk, err := s.dispatch(placed, store, reader, publicURL)
@@ -176,19 +184,20 @@ func (s *sidecar) start(ctx context.Context) error {
 		return err
 	}
 	tools.Messages = replies{s.sms, desk, store, calls}
+	own.send(desk, tools.Messages)
 	s.members, s.audit = member.NewStore(s.db.Pool), audit.NewLog(s.db.Pool)
 	s.listen(callers, calls)
-	s.pages = &dashboard.Dashboard{PublicURL: publicURL, Orgs: store, Members: s.members, Audit: s.audit,
-		Book: s.book, Campaigns: campaign.NewStore(s.db.Pool), Numbers: s.numbers, Ledger: ledger.NewReader(s.db.Pool), Log: s.log, ErasureKey: key.erasureKey, ImportLimits: importLimits(s.config), Proxies: s.config.Proxies(), Health: s.health, Probe: s.probe}
+	s.pages = &dashboard.Dashboard{PublicURL: publicURL, Orgs: own.orgs, Members: s.members, Team: own.team, Audit: own.audit,
+		Book: own.book, Campaigns: own.campaigns, Numbers: s.numbers, Ledger: own.ledger, Log: s.log, ErasureKey: key.erasureKey, ImportLimits: importLimits(s.config), Proxies: s.config.Proxies(), Health: s.health, Probe: s.probe}
 	if s.config.OIDCIssuer != "" {
 		s.pages.OIDC = &dashboard.OIDC{Issuer: s.config.OIDCIssuer, ClientID: s.config.OIDCClientID, ClientSecret: string(s.config.OIDCClientSecret)}
 	}
-	s.pages.Desk = desk
+	s.pages.Desk = own.desk
 	if s.demo != nil {
 		s.pages.Demo, s.demo.pages = s.demo, s.pages
 	}
-	s.serve(&api.API{Keys: store, Audit: s.audit, Decisions: calls, Orgs: store, Book: s.book, Ledger: reader, Tools: tools, Desk: desk, Campaigns: campaign.NewStore(s.db.Pool),
-		Answers: idempotency.NewStore(s.db.Pool), ErasureKey: key.erasureKey, ImportLimits: importLimits(s.config), Log: s.log,
+	s.serve(&api.API{Keys: store, Audit: own.audit, Decisions: calls, Orgs: own.orgs, Book: own.book, Ledger: own.ledger, Tools: own.tools, Desk: own.desk, Campaigns: own.campaigns,
+		Answers: own.answers, ErasureKey: key.erasureKey, ImportLimits: importLimits(s.config), Log: s.log,
 		Rate: api.Rate{PerSecond: s.config.APIRate, Burst: s.config.APIBurst}})
 	return nil
 }
@@ -336,6 +345,12 @@ func (s *sidecar) gauges() {
 		}
 		return 0
 	})
+	s.metrics.Gauge("ringside_organisations_guarded", "1 while the database itself keeps organisations apart (row-level security).", func() float64 {
+		if s.tenantPool != nil {
+			return 1
+		}
+		return 0
+	})
 }
 
 // drain lets calls end, within the drain timeout. New calls are still answered: whoever rings now
@@ -399,6 +414,9 @@ func (s *sidecar) close() error {
 	s.background.Wait()
 	if s.redis != nil {
 		errs = append(errs, s.redis.Close())
+	}
+	if s.tenantPool != nil {
+		s.tenantPool.Close()
 	}
 	if s.db != nil {
 		errs = append(errs, s.db.close())

@@ -35,7 +35,8 @@ type Keys interface {
 	Authenticate(ctx context.Context, plain string) (org.Key, error)
 }
 
-// API answers /v1.
+// API answers /v1. All but Keys may be given a pool for tenants: what is done with a key's request is
+// done within its organisation.
 type API struct {
 	Keys      Keys
 	Decisions Decisions
@@ -100,6 +101,7 @@ func (a *API) answer(op *operation, w http.ResponseWriter, r *http.Request) erro
 		if !slices.Contains(key.Scopes, op.scope) {
 			return problem.New(problem.CodeForbidden, "This key lacks the scope %q.", op.scope)
 		}
+		r = r.WithContext(org.Within(r.Context(), key.OrgID))
 	}
 	r, err := withQuery(r, op.queryNames())
 	if err != nil {

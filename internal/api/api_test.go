@@ -47,9 +47,10 @@ func open(t *testing.T) *office {
 	o := &office{pool: pgtest.New(t), log: &strings.Builder{}}
 	store, calls := org.NewStore(o.pool), cache.NewCalls(nil)
 	mux := http.NewServeMux()
-	(&api.API{Keys: store, Audit: audit.NewLog(o.pool), Decisions: calls, Orgs: store, Book: contacts.NewBook(o.pool, contacts.NoFence{}), Ledger: ledger.NewReader(o.pool),
-		Answers: idempotency.NewStore(o.pool), ErasureKey: contacts.ErasureKey("a secret of this test"),
-		Tools: &agent.Tools{Book: contacts.NewBook(o.pool, contacts.NoFence{}), Recorder: o.recorder(t), Marks: calls, Log: slog.New(slog.DiscardHandler)},
+	tenants := pgtest.Tenants(t, o.pool, org.Of) // as the program gives it to the API
+	(&api.API{Keys: store, Audit: audit.NewLog(tenants), Decisions: calls, Orgs: org.NewStore(tenants), Book: contacts.NewBook(tenants, contacts.NoFence{}).Copying(o.pool), Ledger: ledger.NewReader(tenants),
+		Answers: idempotency.NewStore(tenants), ErasureKey: contacts.ErasureKey("a secret of this test"),
+		Tools: &agent.Tools{Book: contacts.NewBook(tenants, contacts.NoFence{}), Recorder: o.recorder(t), Marks: calls, Log: slog.New(slog.DiscardHandler)},
 		Log:   slog.New(slog.NewTextHandler(o.log, nil))}).Register(mux)
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)

@@ -55,7 +55,7 @@ func TestAddingAVoiceAgent(t *testing.T) {
 	typed := typedAgent("runtime_secret", "hunter2", "fallback_number", "(212) 555-0123", "min_attestation", "B", "voice", "en-US-Journey-O", "relay_settings", "dtmfDetection=true\r\n\r\ndebug = debugging",
 		"unknown_greeting", "Hello, who is calling?", "apology", "Sorry.\r\nBye.")
 	b.postAnd("/agents", typed).wants(t, http.StatusOK, "Reception is there.", "A secret is set", "Phone numbers that lead here").lacks(t, "hunter2")
-	agents, err := s.dashboard.Orgs.Agents(t.Context(), s.acme.ID)
+	agents, err := s.orgs.Agents(t.Context(), s.acme.ID)
 	if err != nil || len(agents) != 1 {
 		t.Fatalf("%v, %v", agents, err)
 	}
@@ -95,7 +95,7 @@ func TestWhatIsWrongWithAVoiceAgent(t *testing.T) {
 			t.Errorf("%s = %q: the problem does not stand beside the field", tt.name, tt.value)
 		}
 	}
-	if agents, err := s.dashboard.Orgs.Agents(t.Context(), s.acme.ID); len(agents) != 0 || err != nil {
+	if agents, err := s.orgs.Agents(t.Context(), s.acme.ID); len(agents) != 0 || err != nil {
 		t.Errorf("added %v, %v", agents, err)
 	}
 }
@@ -112,12 +112,12 @@ func TestPreviewOfGreetings(t *testing.T) {
 	// Without JavaScript a button shows the page again, and changes nothing.
 	editor := s.as(member.Editor)
 	editor.post("/agents", typedAgent("greeting", "Good day {{NAME}}.", "do", "preview")).wants(t, http.StatusOK, "Good day Alex Chen.", "Good day.")
-	if agents, err := s.dashboard.Orgs.Agents(t.Context(), s.acme.ID); len(agents) != 0 || err != nil {
+	if agents, err := s.orgs.Agents(t.Context(), s.acme.ID); len(agents) != 0 || err != nil {
 		t.Errorf("a preview added %v, %v", agents, err)
 	}
 	a := s.anAgent()
 	editor.post("/agents/"+a.ID, typedAgent("greeting", "Good day {{NAME}}.", "do", "preview")).wants(t, http.StatusOK, "Good day Alex Chen.")
-	if held, err := s.dashboard.Orgs.Agent(t.Context(), s.acme.ID, a.ID); err != nil || held.Greeting != a.Greeting {
+	if held, err := s.orgs.Agent(t.Context(), s.acme.ID, a.ID); err != nil || held.Greeting != a.Greeting {
 		t.Errorf("a preview changed the greeting to %q, %v", held.Greeting, err)
 	}
 }
@@ -133,7 +133,7 @@ func TestChangingAVoiceAgent(t *testing.T) {
 	typed.Del("keep_transcript")
 	typed.Del("tell")
 	b.postAnd(at, typed).wants(t, http.StatusOK, "Saved.", "A secret is set").lacks(t, "hunter2", `name="keep_transcript" value="1" checked`)
-	held, err := s.dashboard.Orgs.Agent(t.Context(), s.acme.ID, a.ID)
+	held, err := s.orgs.Agent(t.Context(), s.acme.ID, a.ID)
 	if err != nil || held.KeepTranscript || len(held.Tell) != 0 || held.RuntimeSecret != "hunter2" {
 		t.Errorf("changed to %+v, %v", held, err)
 	}
@@ -182,7 +182,7 @@ func TestDeletingAVoiceAgent(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	a := s.anAgent()
-	n, err := s.dashboard.Orgs.AddNumber(t.Context(), org.Number{OrgID: s.acme.ID, Phone: phone.Number("+12125550199"), AgentID: a.ID, AccountSID: testAccount}, "token")
+	n, err := s.orgs.AddNumber(t.Context(), org.Number{OrgID: s.acme.ID, Phone: phone.Number("+12125550199"), AgentID: a.ID, AccountSID: testAccount}, "token")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +190,7 @@ func TestDeletingAVoiceAgent(t *testing.T) {
 	b.get("/agents").wants(t, http.StatusOK, "+1 212-555-0199")
 	b.get("/agents/"+a.ID).wants(t, http.StatusOK, "+1 212-555-0199", "Phone numbers lead to it.").lacks(t, "Delete Reception")
 	b.postAnd("/agents/"+a.ID+"/delete", nil).wants(t, http.StatusOK, "Phone numbers lead to this voice agent.")
-	if _, err := s.dashboard.Orgs.RemoveNumber(t.Context(), s.acme.ID, n.ID); err != nil {
+	if _, err := s.orgs.RemoveNumber(t.Context(), s.acme.ID, n.ID); err != nil {
 		t.Fatal(err)
 	}
 	b.postAnd("/agents/"+a.ID+"/delete", nil).wants(t, http.StatusOK, "Reception is deleted.", "There are no voice agents yet.")

@@ -16,13 +16,13 @@ func TestCampaignCallingPages(t *testing.T) {
 	s := open(t, func(d *Dashboard) { d.Desk = desk })
 	id := s.aCampaign()
 	b, at := s.as(member.Editor), "/campaigns/"+id
-	c, err := s.dashboard.Book.Campaign(t.Context(), s.acme.ID, id)
+	c, err := s.book.Campaign(t.Context(), s.acme.ID, id)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.get(at).wants(t, http.StatusOK, "not started yet", "Start calling", "09:00 to 20:00, Monday to Friday").lacks(t, "every 2s", "Pause")
 	b.post(at+"/start", nil).wants(t, http.StatusConflict, "There is nobody left to call in this campaign.")
-	if _, err := s.dashboard.Book.AddCampaignPerson(t.Context(), s.acme, contacts.CampaignPerson{Campaign: c.Name, Name: "Maria Gomez", Phone: "(312) 555-0142", Variables: map[string]string{"PLAN": "Gold"}}); err != nil {
+	if _, err := s.book.AddCampaignPerson(t.Context(), s.acme, contacts.CampaignPerson{Campaign: c.Name, Name: "Maria Gomez", Phone: "(312) 555-0142", Variables: map[string]string{"PLAN": "Gold"}}); err != nil {
 		t.Fatal(err)
 	}
 

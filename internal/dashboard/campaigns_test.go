@@ -40,7 +40,7 @@ func aRun(state campaign.State) *campaignRun {
 
 func (s *site) aCampaign() string {
 	s.t.Helper()
-	c, err := s.dashboard.Book.CreateCampaign(s.t.Context(), s.acme.ID, "Spring "+s.another())
+	c, err := s.book.CreateCampaign(s.t.Context(), s.acme.ID, "Spring "+s.another())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -49,11 +49,11 @@ func (s *site) aCampaign() string {
 
 func (s *site) aCampaignPerson() string {
 	s.t.Helper()
-	p, err := s.dashboard.Book.AddCampaignPerson(s.t.Context(), s.acme, contacts.CampaignPerson{Campaign: "Autumn", Name: "Maria", Phone: s.another()})
+	p, err := s.book.AddCampaignPerson(s.t.Context(), s.acme, contacts.CampaignPerson{Campaign: "Autumn", Name: "Maria", Phone: s.another()})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	all, err := s.dashboard.Book.Campaigns(s.t.Context(), s.acme.ID)
+	all, err := s.book.Campaigns(s.t.Context(), s.acme.ID)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -90,10 +90,10 @@ func TestBillingPage(t *testing.T) {
 	s.alex()
 	b := s.as(member.Viewer)
 	b.get("/billing").wants(t, http.StatusOK, "1 contact. Your plan has no limit.")
-	if err := s.dashboard.Orgs.SetContactLimit(t.Context(), s.acme.ID, ptr(1)); err != nil {
+	if err := s.orgs.SetContactLimit(t.Context(), s.acme.ID, ptr(1)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.dashboard.Book.Capture(t.Context(), contacts.Capture{Org: s.acme, CallSID: "CA1", Phone: "+12065550199", Name: "Robin Park", At: time.Now()}); err != nil {
+	if _, err := s.book.Capture(t.Context(), contacts.Capture{Org: s.acme, CallSID: "CA1", Phone: "+12065550199", Name: "Robin Park", At: time.Now()}); err != nil {
 		t.Fatal(err)
 	}
 	b.get("/billing").wants(t, http.StatusOK, "2 of 1 contact used.", "1 contact is over the plan", "0 more")

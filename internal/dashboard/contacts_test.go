@@ -49,7 +49,7 @@ var (
 // add adds a contact to Acme.
 func (s *site) add(d contacts.Draft) contacts.Contact {
 	s.t.Helper()
-	c, err := s.dashboard.Book.Add(s.t.Context(), s.acme, d)
+	c, err := s.book.Add(s.t.Context(), s.acme, d)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func (s *site) another() string {
 func (s *site) alex() string { return s.add(contacts.Draft{Name: "Alex Chen", Phone: s.another()}).ID }
 
 func (s *site) aMerge() string {
-	m, err := s.dashboard.Book.Merge(s.t.Context(), s.acme.ID, ledger.Past{}, s.alex(), s.alex())
+	m, err := s.book.Merge(s.t.Context(), s.acme.ID, ledger.Past{}, s.alex(), s.alex())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func (s *site) aMerge() string {
 }
 
 func (s *site) anErasure() string {
-	e, err := s.dashboard.Book.Erase(s.t.Context(), s.acme.ID, ledger.Past{}, s.dashboard.ErasureKey, s.alex())
+	e, err := s.book.Erase(s.t.Context(), s.acme.ID, ledger.Past{}, s.dashboard.ErasureKey, s.alex())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -107,14 +107,14 @@ func TestAddingPastThePlan(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	s.alex()
-	if err := s.dashboard.Orgs.SetContactLimit(t.Context(), s.acme.ID, ptr(1)); err != nil {
+	if err := s.orgs.SetContactLimit(t.Context(), s.acme.ID, ptr(1)); err != nil {
 		t.Fatal(err)
 	}
 	b := s.as(member.Editor)
 	b.post("/contacts", url.Values{"name": {"Al"}, "phone": {"+14155551201"}}).wants(t, http.StatusPaymentRequired, "limit of 1 contacts is reached", "See your plan", `value="Al"`)
 	b.get("/contacts").wants(t, http.StatusOK, "Your plan's 1 contacts are used")
 	for _, limit := range []int{2, 10, 1000} { // there is room enough
-		if err := s.dashboard.Orgs.SetContactLimit(t.Context(), s.acme.ID, ptr(limit)); err != nil {
+		if err := s.orgs.SetContactLimit(t.Context(), s.acme.ID, ptr(limit)); err != nil {
 			t.Fatal(err)
 		}
 		b.get("/contacts").wants(t, http.StatusOK).lacks(t, "See your plan")
@@ -122,7 +122,7 @@ func TestAddingPastThePlan(t *testing.T) {
 	for range 8 {
 		s.alex()
 	}
-	if err := s.dashboard.Orgs.SetContactLimit(t.Context(), s.acme.ID, ptr(10)); err != nil {
+	if err := s.orgs.SetContactLimit(t.Context(), s.acme.ID, ptr(10)); err != nil {
 		t.Fatal(err)
 	}
 	b.get("/contacts").wants(t, http.StatusOK, "Your plan has room for 1 more contact.")
@@ -185,14 +185,14 @@ func TestEditingAContact(t *testing.T) {
 	b.postAnd(at, form).wants(t, http.StatusOK, "Saved.", "New", "changed the contact", "fields: notes")
 
 	// Only what differs counts as said by a person.
-	held, err := s.dashboard.Book.Get(t.Context(), s.acme.ID, c.ID)
+	held, err := s.book.Get(t.Context(), s.acme.ID, c.ID)
 	if err != nil || !held.Origins["name"].At.Equal(c.Origins["name"].At) {
 		t.Errorf("the name counts as changed: %+v, %v", held.Origins, err)
 	}
 	// Somebody else was quicker: what was typed stays, and nothing of theirs is overwritten, also when
 	// it is saved again.
 	phone := "+14155550188"
-	if _, err := s.dashboard.Book.Change(t.Context(), s.acme, c.ID, contacts.Change{Phone: &phone}); err != nil {
+	if _, err := s.book.Change(t.Context(), s.acme, c.ID, contacts.Change{Phone: &phone}); err != nil {
 		t.Fatal(err)
 	}
 	for name, was := range map[string]string{"name": "Alex Chen", "phone": "+14155551200", "email": "", "tags": "", "notes": "New"} {

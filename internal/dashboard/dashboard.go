@@ -18,11 +18,13 @@ import (
 	"ringside/internal/twilio"
 )
 
-// Dashboard serves the pages. Its fields are what the pages are made of; all but Demo are needed.
+// Dashboard serves the pages. Its fields are what the pages are made of; all but Demo are needed. All but
+// Members may be given a pool for tenants: what a visitor does is done within their organisation.
 type Dashboard struct {
 	PublicURL twilio.PublicURL // where browsers and Twilio reach this; https makes cookies Secure
 	Orgs      *org.Store
-	Members   *member.Store
+	Members   *member.Store // of whom it is not known yet whose they are: who signs in
+	Team      *member.Store // the organisation's own, within it
 	Audit     *audit.Log
 	Book      *contacts.Book
 	Ledger    *ledger.Reader

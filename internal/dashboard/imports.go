@@ -71,7 +71,7 @@ func (d *Dashboard) start(o org.Org, importID string) error {
 	d.imports.once.Do(func() { d.imports.turns = make(chan struct{}, importsAtOnce) })
 	ended := make(chan error, 1)
 	d.imports.done.Go(func() {
-		ctx, cancel := d.untilStopped(context.Background())
+		ctx, cancel := d.untilStopped(org.Within(context.Background(), o.ID))
 		defer cancel()
 		select {
 		case d.imports.turns <- struct{}{}:

@@ -40,7 +40,7 @@ var (
 
 func (s *site) aFile() string {
 	s.t.Helper()
-	f, err := s.dashboard.Book.KeepFile(s.t.Context(), s.acme.ID, "people.csv", "", strings.NewReader("name,phone\nJo,"+s.another()+"\n"), 1000)
+	f, err := s.book.KeepFile(s.t.Context(), s.acme.ID, "people.csv", "", strings.NewReader("name,phone\nJo,"+s.another()+"\n"), 1000)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func (s *site) aFile() string {
 
 func (s *site) aPlan() string {
 	s.t.Helper()
-	r, err := s.dashboard.Book.PlanKept(s.t.Context(), s.acme, s.aFile(), sheet.Options{})
+	r, err := s.book.PlanKept(s.t.Context(), s.acme, s.aFile(), sheet.Options{})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestAPlanThatTheBookHasMovedAwayFrom(t *testing.T) {
 func TestImportOverTheLimit(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	if err := s.dashboard.Orgs.SetContactLimit(t.Context(), s.acme.ID, ptr(1)); err != nil {
+	if err := s.orgs.SetContactLimit(t.Context(), s.acme.ID, ptr(1)); err != nil {
 		t.Fatal(err)
 	}
 	b := s.as(member.Editor)
@@ -232,7 +232,7 @@ func TestErasingRemovesKeptFiles(t *testing.T) {
 	s := open(t)
 	file := s.aFile()
 	s.anErasure()
-	if _, err := s.dashboard.Book.KeptFile(t.Context(), s.acme.ID, file); err == nil {
+	if _, err := s.book.KeptFile(t.Context(), s.acme.ID, file); err == nil {
 		t.Error("the file is still there")
 	}
 }

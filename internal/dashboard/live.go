@@ -41,7 +41,7 @@ func (l *live) watch(id org.ID) (w *watched, done func()) {
 	}
 	w = l.orgs[id]
 	if w == nil {
-		ctx, cancel := context.WithCancel(context.Background())
+		ctx, cancel := context.WithCancel(org.Within(context.Background(), id))
 		w = &watched{cancel: cancel, changed: make(chan struct{})}
 		l.orgs[id] = w
 		go l.follow(ctx, id, w)

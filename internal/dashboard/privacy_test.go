@@ -25,7 +25,7 @@ func TestPrivacySettings(t *testing.T) {
 	owner.get("/settings/privacy").wants(t, http.StatusOK, "/agents/"+a.ID, "everything", `name="transcript_days" type="number" value=""`)
 	is := func(want org.Privacy) {
 		t.Helper()
-		got, err := s.dashboard.Orgs.Privacy(t.Context(), s.acme.ID)
+		got, err := s.orgs.Privacy(t.Context(), s.acme.ID)
 		if diff := cmp.Diff(want, got); diff != "" || err != nil {
 			t.Errorf("error %v (-want +got):\n%s", err, diff)
 		}

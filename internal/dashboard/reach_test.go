@@ -58,7 +58,7 @@ func TestWriteAndCall(t *testing.T) {
 	s.as(member.Viewer).get(at).wants(t, http.StatusOK).lacks(t, "Write or call")
 	b.get(at+"/reach").wants(t, http.StatusOK, "No phone number is connected yet.")
 	s.aNumber()
-	numbers, err := s.dashboard.Orgs.Numbers(t.Context(), s.acme.ID)
+	numbers, err := s.orgs.Numbers(t.Context(), s.acme.ID)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -147,7 +147,7 @@ func roleOptions() []option {
 }
 
 func (v *visit) membersPage() (*membersPage, error) {
-	all, err := v.Members.Members(v.r.Context(), v.org.ID)
+	all, err := v.Team.Members(v.r.Context(), v.org.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +175,7 @@ func inviteMember(v *visit) error {
 	if err != nil {
 		return err
 	}
-	m, token, err := v.Members.Invite(v.r.Context(), v.org.ID, member.Draft{Email: f.Get("email"), Name: f.Get("name"), Role: member.Role(f.Get("role"))})
+	m, token, err := v.Team.Invite(v.r.Context(), v.org.ID, member.Draft{Email: f.Get("email"), Name: f.Get("name"), Role: member.Role(f.Get("role"))})
 	if err != nil {
 		p, pageErr := v.membersPage()
 		if pageErr != nil {
@@ -197,7 +197,7 @@ func (v *visit) showLink(m member.Member, token string) error {
 }
 
 func newMemberLink(v *visit) error {
-	m, token, err := v.Members.NewLink(v.r.Context(), v.org.ID, v.r.PathValue("id"))
+	m, token, err := v.Team.NewLink(v.r.Context(), v.org.ID, v.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
@@ -210,11 +210,11 @@ func changeRole(v *visit) error {
 	if err != nil {
 		return err
 	}
-	m, err := v.Members.Member(v.r.Context(), v.org.ID, v.r.PathValue("id"))
+	m, err := v.Team.Member(v.r.Context(), v.org.ID, v.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	m, err = v.Members.SetRole(v.r.Context(), v.org.ID, m.ID, member.Role(f.Get("role")))
+	m, err = v.Team.SetRole(v.r.Context(), v.org.ID, m.ID, member.Role(f.Get("role")))
 	if p, ok := asProblem(err); ok && p.Code == problem.CodeConflict {
 		return v.goTo("/settings/members", p.Detail)
 	}
@@ -226,7 +226,7 @@ func changeRole(v *visit) error {
 }
 
 func removeMember(v *visit) error {
-	m, err := v.Members.Remove(v.r.Context(), v.org.ID, v.r.PathValue("id"))
+	m, err := v.Team.Remove(v.r.Context(), v.org.ID, v.r.PathValue("id"))
 	if p, ok := asProblem(err); ok && p.Code == problem.CodeConflict {
 		return v.goTo("/settings/members", p.Detail)
 	}
@@ -267,7 +267,7 @@ func showLog(v *visit) error {
 	for _, e := range list.Entries {
 		p.Rows = append(p.Rows, logRow{At: p.Moment(e.At), Who: actorWords(e.Actor), Did: actionWords(e.Action), Label: e.Label, About: detailWords(e.Details), Link: subjectLink(e)})
 	}
-	members, err := v.Members.Members(ctx, v.org.ID)
+	members, err := v.Team.Members(ctx, v.org.ID)
 	if err != nil {
 		return err
 	}

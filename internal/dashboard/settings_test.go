@@ -64,7 +64,7 @@ func (s *site) aSession() string {
 
 func (s *site) aKey() string {
 	s.t.Helper()
-	k, _, err := s.dashboard.Orgs.CreateKey(s.t.Context(), s.acme.ID, "CRM")
+	k, _, err := s.orgs.CreateKey(s.t.Context(), s.acme.ID, "CRM")
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func (s *site) aKey() string {
 // anAgent returns a voice agent of Acme.
 func (s *site) anAgent() org.Agent {
 	s.t.Helper()
-	a, err := s.dashboard.Orgs.CreateAgent(s.t.Context(), org.Agent{OrgID: s.acme.ID, Name: "Reception", Greeting: "Hello {{NAME}}!", RuntimeURL: "wss://agent.example.com/"})
+	a, err := s.orgs.CreateAgent(s.t.Context(), org.Agent{OrgID: s.acme.ID, Name: "Reception", Greeting: "Hello {{NAME}}!", RuntimeURL: "wss://agent.example.com/"})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ const testAccount = "AC00000000000000000000000000000001"
 func (s *site) aNumber() string {
 	s.t.Helper()
 	number := phone.Number(strings.Replace(s.another(), "+1206", "+1212", 1))
-	n, err := s.dashboard.Orgs.AddNumber(s.t.Context(), org.Number{OrgID: s.acme.ID, Phone: number, AgentID: s.anAgent().ID, AccountSID: testAccount}, "token")
+	n, err := s.orgs.AddNumber(s.t.Context(), org.Number{OrgID: s.acme.ID, Phone: number, AgentID: s.anAgent().ID, AccountSID: testAccount}, "token")
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -173,14 +173,14 @@ func TestKeys(t *testing.T) {
 	owner.post("/settings/keys", url.Values{"name": {""}}).wants(t, http.StatusUnprocessableEntity, "needs a name")
 	made := owner.postAnd("/settings/keys", url.Values{"name": {"CRM"}, "scope": {"read", "write"}}).wants(t, http.StatusOK, "rsk_", "not shown again", "read, write")
 	plain := made.between(t, `<code id="the-key">`, "</code>")
-	if key, err := s.dashboard.Orgs.Authenticate(t.Context(), plain); err != nil || key.OrgID != s.acme.ID {
+	if key, err := s.orgs.Authenticate(t.Context(), plain); err != nil || key.OrgID != s.acme.ID {
 		t.Errorf("the key that was shown is %+v: %v", key, err)
 	}
 	page := owner.get("/settings/keys").wants(t, http.StatusOK, "CRM").lacks(t, plain)
 	id := page.between(t, "/settings/keys/", "/rotate")
 	owner.postAnd("/settings/keys/"+id+"/rotate", nil).wants(t, http.StatusOK, "rsk_", "The old one works until")
 	owner.postAnd("/settings/keys/"+id+"/revoke", nil).wants(t, http.StatusOK, "The key works no more.")
-	if _, err := s.dashboard.Orgs.Authenticate(t.Context(), plain); err == nil {
+	if _, err := s.orgs.Authenticate(t.Context(), plain); err == nil {
 		t.Error("a revoked key works")
 	}
 }
@@ -218,7 +218,7 @@ func TestLogPage(t *testing.T) {
 		{Actor: audit.Key("k1", "CRM"), Action: "contact.change", Subject: "2", Label: "Alex", Details: map[string]any{"fields": []string{"email", "notes"}}},
 	} {
 		e.OrgID = s.acme.ID
-		if err := s.dashboard.Audit.Record(t.Context(), e); err != nil {
+		if err := s.audit.Record(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -31,11 +31,16 @@ type site struct {
 	pool      *pgxpool.Pool
 	url       string
 	dashboard *Dashboard
-	acme      org.Org // whose pages are looked at
-	umbrella  org.Org // somebody else's
-	log       *strings.Builder
-	numbers   int               // given out by another
-	tokens    map[string]string // of sessions, by organisation and role
+	// What sees all organisations: the dashboard's own do not.
+	orgs  *org.Store
+	book  *contacts.Book
+	audit *audit.Log
+
+	acme     org.Org // whose pages are looked at
+	umbrella org.Org // somebody else's
+	log      *strings.Builder
+	numbers  int               // given out by another
+	tokens   map[string]string // of sessions, by organisation and role
 }
 
 // open starts a site. prepare may change the dashboard before it is registered.
@@ -48,8 +53,10 @@ func open(t *testing.T, prepare ...func(*Dashboard)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.dashboard = &Dashboard{PublicURL: publicURL, Orgs: org.NewStore(s.pool).WithKeys(seal.Plain), Members: member.NewStore(s.pool), Audit: audit.NewLog(s.pool),
-		Book: contacts.NewBook(s.pool, contacts.NoFence{}), Campaigns: campaign.NewStore(s.pool), Ledger: ledger.NewReader(s.pool), Log: slog.New(slog.NewTextHandler(s.log, nil)), ErasureKey: contacts.ErasureKey("a secret of this test")}
+	s.orgs, s.book, s.audit = org.NewStore(s.pool).WithKeys(seal.Plain), contacts.NewBook(s.pool, contacts.NoFence{}), audit.NewLog(s.pool)
+	tenants := pgtest.Tenants(t, s.pool, org.Of) // as the program gives it to the dashboard
+	s.dashboard = &Dashboard{PublicURL: publicURL, Orgs: org.NewStore(tenants).WithKeys(seal.Plain), Members: member.NewStore(s.pool), Team: member.NewStore(tenants), Audit: audit.NewLog(tenants),
+		Book: contacts.NewBook(tenants, contacts.NoFence{}).Copying(s.pool), Campaigns: campaign.NewStore(tenants), Ledger: ledger.NewReader(tenants), Log: slog.New(slog.NewTextHandler(s.log, nil)), ErasureKey: contacts.ErasureKey("a secret of this test")}
 	for _, change := range prepare {
 		change(s.dashboard)
 	}
@@ -73,7 +80,7 @@ const password = "a long enough password"
 
 func (s *site) organisation(name string) org.Org {
 	s.t.Helper()
-	o, err := s.dashboard.Orgs.CreateOrg(s.t.Context(), org.Org{Name: name, Country: "US"})
+	o, err := s.orgs.CreateOrg(s.t.Context(), org.Org{Name: name, Country: "US"})
 	if err != nil {
 		s.t.Fatal(err)
 	}

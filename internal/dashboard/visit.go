@@ -57,6 +57,8 @@ func (v *visit) recognise() error {
 	if err != nil {
 		return fmt.Errorf("find session: %w", err)
 	}
+	ctx = org.Within(ctx, session.Member.OrgID)
+	v.r = v.r.WithContext(ctx)
 	if v.org, err = v.Orgs.Org(ctx, session.Member.OrgID); err != nil {
 		return err
 	}

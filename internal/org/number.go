@@ -61,6 +61,8 @@ func (s *Store) AddNumber(ctx context.Context, n Number, authToken string) (Numb
 	switch {
 	case err == nil:
 		return n, nil
+	case hidden(err): // the account, which this organisation must not see
+		return Number{}, problem.New(problem.CodeConflict, "The Twilio account %s belongs to another organisation; use a subaccount for each.", n.AccountSID)
 	case violates(err, "twilio_accounts_org_id_fkey"):
 		return Number{}, noOrg(n.OrgID)
 	case violates(err, "phone_numbers_org_id_agent_id_fkey"):

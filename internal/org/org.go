@@ -169,6 +169,12 @@ func invalidText(err error) bool {
 	return ok && (pgErr.Code == "22P02" || pgErr.Code == "22021")
 }
 
+// hidden reports whether row-level security has refused a row.
+func hidden(err error) bool {
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == "42501"
+}
+
 // violates reports whether err is a violation of the named constraint.
 func violates(err error, constraint string) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)

@@ -82,6 +82,7 @@ func (s *Service) admit(r *http.Request) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	ctx = org.Within(ctx, key.OrgID)
 	asked, err := readQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, err
@@ -149,7 +150,7 @@ func readQuery(raw string) (asked outbox.Joining, err error) {
 }
 
 func (s *Service) join(r *http.Request, asked outbox.Joining) (outbox.Consumer, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), handshakeBudget)
+	ctx, cancel := context.WithTimeout(org.Within(r.Context(), asked.OrgID), handshakeBudget)
 	defer cancel()
 	return s.Outbox.Join(ctx, asked)
 }

@@ -38,7 +38,7 @@ type session struct {
 // begin completes a session whose socket is there.
 func (c *session) begin(conn *websocket.Conn) {
 	c.socket = newSocket(conn, &c.service.timing)
-	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.ctx, c.cancel = context.WithCancel(org.Within(context.Background(), c.org.ID))
 	c.wake, c.tools = make(chan struct{}, 1), make(chan tool, toolsInFlight)
 	c.acks = acks{acked: c.consumer.Acked, kept: c.consumer.Acked, passed: c.consumer.Acked, changed: make(chan struct{}, 1)}
 }

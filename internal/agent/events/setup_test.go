@@ -72,8 +72,9 @@ func newDesk(tb testing.TB, beside *desk, change ...func(*events.Timing)) *desk 
 		d.key, d.keyID = d.newKey(d.org.ID)
 	}
 	d.recorder = ledger.NewRecorder(d.pool, contacts.NoFence{}, nil, log)
-	d.tools = &agent.Tools{Book: contacts.NewBook(d.pool, contacts.NoFence{}), Recorder: d.recorder, Marks: d, Messages: d, Log: log}
-	d.Service = events.New(events.Config{Keys: d.store, Orgs: d.store, Outbox: outbox.New(d.pool), Ledger: ledger.NewReader(d.pool), Tools: d.tools,
+	tenants := pgtest.Tenants(tb, d.pool, org.Of) // as the program gives it to the socket
+	d.tools = &agent.Tools{Book: contacts.NewBook(tenants, contacts.NoFence{}), Recorder: d.recorder, Marks: d, Messages: d, Log: log}
+	d.Service = events.New(events.Config{Keys: d.store, Orgs: org.NewStore(tenants), Outbox: outbox.New(tenants), Ledger: ledger.NewReader(tenants), Tools: d.tools,
 		Metrics: metrics.New(), Log: log})
 	d.Timing().Poll, d.Timing().Close = 50*time.Millisecond, 200*time.Millisecond
 	for _, c := range change {

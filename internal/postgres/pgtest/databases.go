@@ -73,8 +73,10 @@ func (s *server) migrate(ctx context.Context, database string) error {
 		return err
 	}
 	defer pool.Close()
-	_, err = postgres.Migrate(ctx, pool)
-	return err
+	if _, err = postgres.Migrate(ctx, pool); err != nil {
+		return err
+	}
+	return postgres.Guard(ctx, pool)
 }
 
 // clone makes a test's database and returns its name.

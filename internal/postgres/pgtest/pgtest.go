@@ -89,3 +89,15 @@ func closePool(tb testing.TB, pool *pgxpool.Pool) {
 		tb.Error("the test's pool cannot be closed: a connection, rows or a transaction was not given back")
 	}
 }
+
+// Tenants returns a second pool on a test's database, as the program has one for what people and API keys
+// ask for: see [postgres.Tenants].
+func Tenants(tb testing.TB, pool *pgxpool.Pool, of func(context.Context) string) *pgxpool.Pool {
+	tb.Helper()
+	tenants, err := postgres.Tenants(tb.Context(), pool, of)
+	if err != nil {
+		tb.Fatalf("open a pool for tenants: %v", err)
+	}
+	tb.Cleanup(tenants.Close)
+	return tenants
+}
