@@ -171,6 +171,18 @@ func (d *doctor) postgres(ctx context.Context) {
 	d.clock("Clock against Postgres", now, 0)
 	if d.pool != nil {
 		d.secrets(ctx)
+		d.apart(ctx)
+	}
+}
+
+// apart looks whether the database keeps organisations apart.
+func (d *doctor) apart(ctx context.Context) {
+	const check = "Organisations"
+	switch err := postgres.Guarded(ctx, d.pool); {
+	case err != nil:
+		d.found(check, warn, "%s. Then start a sidecar again.", strings.TrimSuffix(oneLine(err), "."))
+	default:
+		d.found(check, good, "the database keeps them apart (row-level security).")
 	}
 }
 

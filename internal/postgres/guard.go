@@ -38,7 +38,13 @@ func Guard(ctx context.Context, pool *pgxpool.Pool) error {
 	if err != nil {
 		return fmt.Errorf("set up row-level security: %w", err)
 	}
-	if reason, err = unguarded(ctx, pool); err == nil && reason != "" {
+	return Guarded(ctx, pool)
+}
+
+// Guarded returns an *[UnguardedError] unless row-level security is in place. It changes nothing.
+func Guarded(ctx context.Context, pool *pgxpool.Pool) error {
+	reason, err := unguarded(ctx, pool)
+	if err == nil && reason != "" {
 		err = &UnguardedError{reason}
 	}
 	return err
