@@ -46,6 +46,9 @@ type Callers struct {
 	remote *remote // nil without Redis
 	// current reports whether the listener has heard of every recent change.
 	current func() bool
+	// Timed is told of every place that was asked and how long it took, those too that nobody waited
+	// for to the end. It may be nil, and is not to be changed once callers are looked up.
+	Timed   func(recognize.Step)
 	flights flights
 	away    atomic.Int64 // until when Postgres counts as away; nanoseconds since shelf.start
 }
@@ -71,6 +74,7 @@ func (c *Callers) Find(ctx context.Context, id org.ID, n phone.Number) (recogniz
 	current := c.current()
 	record, age, state := c.shelf.get(key)
 	step := recognize.Step{Tier: recognize.TierProcess, Micros: time.Since(began).Microseconds()}
+	c.timed(step)
 	switch {
 	case state == slotHeld && current:
 		step.Outcome, step.AgeMS = outcome(record), age.Milliseconds()
@@ -145,6 +149,7 @@ func (c *Callers) lookUp(key callerKey, f *flight) {
 	began := c.shelf.now()
 	finding, err := c.next.Find(ctx, key.org, key.number)
 	f.note(finding.Steps...)
+	c.timed(finding.Steps...)
 	if err != nil {
 		c.noteAway()
 		if stale := f.stale.Load(); stale != nil {
@@ -194,10 +199,20 @@ func (c *Callers) lookInRedis(ctx context.Context, key callerKey, f *flight, cur
 		step.AgeMS = max(0, time.Since(seen.stored).Milliseconds())
 	}
 	f.note(step)
+	c.timed(step)
 	if done {
 		f.land(seen.record, nil)
 	}
 	return seen, done
+}
+
+func (c *Callers) timed(steps ...recognize.Step) {
+	if c.Timed == nil {
+		return
+	}
+	for _, step := range steps {
+		c.Timed(step)
+	}
 }
 
 // noteAway remembers that Postgres did not answer in time; postgresAway says whether that was a

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"ringside/internal/agent"
 	"ringside/internal/ledger"
@@ -193,7 +194,10 @@ func media(form *twilio.Form) (files []ledger.Media) {
 func (s *Service) record(ctx context.Context, e *ledger.Event) error {
 	ctx, cancel := context.WithTimeout(ctx, s.WriteBudget)
 	defer cancel()
-	return s.Recorder.Record(ctx, e)
+	began := time.Now()
+	err := s.Recorder.Record(ctx, e)
+	s.Metrics.WriteSeconds.WithLabelValues(e.Kind).Observe(time.Since(began).Seconds())
+	return err
 }
 
 func (s *Service) notKept(err error, sid string) webhook.Reply {

@@ -108,19 +108,23 @@ func (s *session) passOn(e end) (by string) {
 func (s *session) move(side string, from, to *peer, look func(kind int, message []byte) (keep bool)) (err error) {
 	err = errPanicked
 	defer s.service.survive("frames of the "+side, s.call.SID)
-	return pump(from, to, look)
+	took := s.service.Metrics.FrameSeconds.WithLabelValues(s.dialect.path, side)
+	return pump(from, to, look, took.Observe)
 }
 
 // pump moves messages from one side to the other, in order and unchanged, until reading or writing
 // fails. look sees each message first; what it keeps is not moved. The buffer serves all messages,
 // and the next one is read only when this one has been taken.
-func pump(from, to *peer, look func(kind int, message []byte) (keep bool)) error {
+//
+// passed is told how many seconds each one that was moved took, from read to written.
+func pump(from, to *peer, look func(kind int, message []byte) (keep bool), passed func(seconds float64)) error {
 	var buf []byte
 	for {
 		kind, message, err := from.read(buf)
 		if err != nil {
 			return err
 		}
+		read := time.Now()
 		buf = message
 		if cap(buf) > largeMessage { // it must not cost its memory for the whole call
 			buf = nil
@@ -132,6 +136,7 @@ func pump(from, to *peer, look func(kind int, message []byte) (keep bool)) error
 		if err := to.write(kind, message); err != nil {
 			return &takingError{err}
 		}
+		passed(time.Since(read).Seconds())
 	}
 }
 

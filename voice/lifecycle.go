@@ -163,7 +163,10 @@ func (s *Service) event(r *http.Request, req *webhook.Request) (*ledger.Event, w
 func (s *Service) durable(ctx context.Context, e *ledger.Event) webhook.Reply {
 	ctx, cancel := context.WithTimeout(ctx, s.WriteBudget)
 	defer cancel()
-	if err := s.Recorder.Record(ctx, e); err != nil {
+	began := time.Now()
+	err := s.Recorder.Record(ctx, e)
+	s.Metrics.WriteSeconds.WithLabelValues(e.Kind).Observe(time.Since(began).Seconds())
+	if err != nil {
 		if s.Due("not durable") {
 			s.Log.Error("status callbacks cannot be made durable and are not acknowledged", "call_sid", e.SID, "error", err)
 		}

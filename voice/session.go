@@ -51,7 +51,10 @@ func (s *session) run(ctx context.Context) {
 	if s.attempt == 0 {
 		s.transcript.said(time.Now(), whoAgent, s.decision.Greeting)
 	}
-	if err := s.connect(ctx); err != nil {
+	began := time.Now()
+	err := s.connect(ctx)
+	s.service.Metrics.ConnectSeconds.WithLabelValues(s.dialect.path).Observe(time.Since(began).Seconds())
+	if err != nil {
 		s.unreachable(err)
 		return
 	}

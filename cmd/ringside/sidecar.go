@@ -147,6 +147,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	s.advise(ctx)
 	s.listener = postgres.NewListener(s.db.Pool, s.log, cache.Channel, channelRoutes, ledger.ChannelErased, outbox.Channel)
 	callers := cache.NewCallers(recognize.NewDatabase(s.db.Pool), s.redis, s.listener.Current)
+	callers.Timed = func(step recognize.Step) { s.metrics.Looked(string(step.Tier), step.Micros) }
 	calls := cache.NewCalls(s.redis)
 	s.book = contacts.NewBook(s.db.Pool, callers)
 	var keeping []ledger.RecorderOption

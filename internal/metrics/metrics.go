@@ -4,6 +4,8 @@ package metrics
 
 import (
 	"net/http"
+	"regexp"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -19,9 +21,13 @@ type Metrics struct {
 	WebhookSeconds *prometheus.HistogramVec // by path
 	Recognitions   *prometheus.CounterVec   // by the rule that decided about the name
 	RecognizeTime  prometheus.Histogram
-	RelaySessions  *prometheus.GaugeVec   // by the path of the socket
-	RelayEnds      *prometheus.CounterVec // by the path of the socket, and by who ended the session, and how
-	Tools          *prometheus.CounterVec // by message type
+	LookupSeconds  *prometheus.HistogramVec // by tier
+	WriteSeconds   *prometheus.HistogramVec // by kind
+	FrameSeconds   *prometheus.HistogramVec // by the path of the socket, and by who sent the frame
+	ConnectSeconds *prometheus.HistogramVec // by the path of the socket
+	RelaySessions  *prometheus.GaugeVec     // by the path of the socket
+	RelayEnds      *prometheus.CounterVec   // by the path of the socket, and by who ended the session, and how
+	Tools          *prometheus.CounterVec   // by message type
 	EventSockets   prometheus.Gauge
 	EventsSent     *prometheus.CounterVec // by type
 }
@@ -41,6 +47,14 @@ func New() *Metrics {
 			Help: "Callers, by the rule that decided about their name."}, []string{"rule"}),
 		RecognizeTime: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "ringside_recognition_seconds",
 			Help: "Time to decide who is calling.", Buckets: latency}),
+		LookupSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ringside_lookup_seconds",
+			Help: "Time that a place where callers are looked up took to answer, by place.", Buckets: latency}, []string{"tier"}),
+		WriteSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ringside_write_seconds",
+			Help: "Time that a webhook waited for its event to be durable, by what the event is of. One that was given up counts with the time until then.", Buckets: latency}, []string{"kind"}),
+		FrameSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ringside_relay_frame_seconds",
+			Help: "Time from a frame's last byte read to its last byte written, by the path of the socket and who sent it.", Buckets: latency}, []string{"path", "from"}),
+		ConnectSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ringside_runtime_connect_seconds",
+			Help: "Time until an agent runtime has a call's first message, or could not be had, by the path of the call's socket.", Buckets: latency}, []string{"path"}),
 		RelaySessions: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "ringside_relay_sessions",
 			Help: "Calls on the relay now, by the path of their socket."}, []string{"path"}),
 		RelayEnds: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringside_relay_ends_total",
@@ -52,9 +66,15 @@ func New() *Metrics {
 		EventsSent: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringside_runtime_events_sent_total",
 			Help: "Events sent over events sockets, by type. One that is sent again counts again."}, []string{"type"}),
 	}
-	m.registry.MustRegister(m.Webhooks, m.WebhookSeconds, m.Recognitions, m.RecognizeTime, m.RelaySessions, m.RelayEnds, m.Tools, m.EventSockets, m.EventsSent,
+	m.registry.MustRegister(m.Webhooks, m.WebhookSeconds, m.Recognitions, m.RecognizeTime, m.LookupSeconds, m.WriteSeconds, m.FrameSeconds,
+		m.ConnectSeconds, m.RelaySessions, m.RelayEnds, m.Tools, m.EventSockets, m.EventsSent,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// Looked times a look-up at one of the places where callers are looked up.
+func (m *Metrics) Looked(tier string, micros int64) {
+	m.LookupSeconds.WithLabelValues(tier).Observe(float64(micros) / 1e6)
 }
 
 // Gauge registers a figure that is read when the metrics are.
@@ -65,6 +85,27 @@ func (m *Metrics) Gauge(name, help string, read func() float64) {
 // Counter registers a figure that only rises and is read when the metrics are.
 func (m *Metrics) Counter(name, help string, read func() float64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read))
+}
+
+// described reads a metric's name and labels from what its description prints, the only place where
+// the library says them.
+var described = regexp.MustCompile(`fqName: "([^"]+)".*variableLabels: \{([^}]*)\}`)
+
+// Labels returns every metric there is, measured yet or not, with the names of its labels: what
+// dashboards and alert rules may ask for.
+func (m *Metrics) Labels() map[string][]string {
+	descriptions := make(chan *prometheus.Desc)
+	go func() {
+		defer close(descriptions)
+		m.registry.Describe(descriptions)
+	}()
+	all := map[string][]string{}
+	for d := range descriptions {
+		if found := described.FindStringSubmatch(d.String()); found != nil {
+			all[found[1]] = strings.FieldsFunc(found[2], func(r rune) bool { return r == ',' })
+		}
+	}
+	return all
 }
 
 // Handler serves the metrics.
