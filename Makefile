@@ -66,6 +66,14 @@ fuzz: ## Run each fuzz test for $(FUZZTIME)
 	@scripts/need.sh go
 	@scripts/fuzz.sh $(FUZZTIME)
 
+# How often make crash kills each part, and how many acknowledged events it goes on for.
+ROUNDS ?= 50
+EVENTS ?= 100000
+.PHONY: crash
+crash: ## Kill sidecar, Postgres and Redis under load $(ROUNDS) times each, and print what was lost
+	@scripts/need.sh go postgres redis
+	@RINGSIDE_CRASH_ROUNDS=$(ROUNDS) RINGSIDE_CRASH_EVENTS=$(EVENTS) go test -count=1 -timeout 90m -run '^TestCrashes$$' -v ./cmd/ringside
+
 .PHONY: bench
 bench: ## Measure beside a bare handler, and print the table of figures
 	@scripts/need.sh go postgres redis
