@@ -25,3 +25,6 @@ var (
 	EncodeEvent = encodeEvent
 	DecodeEvent = DecodeSpooled
 )
+
+// Size is what an event counts in a queue.
+func (e *Event) Size() int { return e.size() }

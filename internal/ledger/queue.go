@@ -68,7 +68,10 @@ func (q *queue) moveTo(batch []*pending) []*pending {
 // size is roughly what an event takes up, in bytes.
 func (e *Event) size() int {
 	const fixed = 500
-	size := fixed + len(e.Summary) + len(e.Recognition) + len(e.Note) + len(e.Detail) + len(e.Announce.payload())
+	size := fixed + len(e.Text) + len(e.Summary) + len(e.Recognition) + len(e.Note) + len(e.Detail) + len(e.Announce.payload())
+	for _, file := range e.Media {
+		size += len(file.URL) + len(file.Type)
+	}
 	if e.Transcript != nil {
 		const perLine = 80
 		for _, line := range e.Transcript.Lines {

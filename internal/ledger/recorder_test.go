@@ -134,6 +134,25 @@ func TestRecorderBoundsWhatWaitsInBytes(t *testing.T) {
 	}
 }
 
+// Whatever may be long counts.
+func TestSizeOfAnEvent(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 5000)
+	for name, e := range map[string]ledger.Event{
+		"text":         {Text: long},
+		"summary":      {Summary: long},
+		"recognition":  {Recognition: []byte(long)},
+		"detail":       {Detail: []byte(long)},
+		"announcement": {Announce: &ledger.Announcement{Payload: []byte(long)}},
+		"a picture":    {Media: []ledger.Media{{URL: long}}},
+		"transcript":   {Transcript: &ledger.Transcript{Lines: []ledger.Line{{Text: long}}}},
+	} {
+		if got := e.Size(); got < len(long) || got > len(long)+1000 {
+			t.Errorf("an event with a long %s counts %d bytes", name, got)
+		}
+	}
+}
+
 // newStuckRecorder returns a recorder whose events wait for a lock until the test ends. They are
 // given up then.
 func newStuckRecorder(t *testing.T, pool *pgxpool.Pool) *ledger.Recorder {
