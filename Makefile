@@ -74,6 +74,13 @@ crash: ## Kill sidecar, Postgres and Redis under load $(ROUNDS) times each, and 
 	@scripts/need.sh go postgres redis
 	@RINGSIDE_CRASH_ROUNDS=$(ROUNDS) RINGSIDE_CRASH_EVENTS=$(EVENTS) go test -count=1 -timeout 90m -run '^TestCrashes$$' -v ./cmd/ringside
 
+# How long make soak goes on.
+SOAK ?= 30m
+.PHONY: soak
+soak: ## Ten times an ordinary rate for $(SOAK): memory, goroutines and descriptors stay flat
+	@scripts/need.sh go postgres redis
+	@RINGSIDE_SOAK=$(SOAK) go test -count=1 -timeout 12h -run '^TestSoak$$' -v ./cmd/ringside
+
 .PHONY: bench
 bench: ## Measure beside a bare handler, and print the table of figures
 	@scripts/need.sh go postgres redis

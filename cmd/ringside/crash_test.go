@@ -232,7 +232,7 @@ func (c *crashes) column(query string) (all []string) {
 func (c *crashes) table(lost, doubled map[string]int) string {
 	c.t.Helper()
 	var b strings.Builder
-	b.WriteString("| killed | rounds | events acknowledged | lost | doubled | TwiML p99 while it was away | back until all is written, median and longest |\n")
+	b.WriteString("| killed | rounds | events acknowledged | lost | doubled | TwiML p99 while it was away | until all was well again, median and longest |\n")
 	b.WriteString("| --- | --- | --- | --- | --- | --- | --- |\n")
 	acknowledged := map[string]int{}
 	for _, sent := range c.load.acknowledged() {
