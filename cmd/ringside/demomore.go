@@ -10,6 +10,7 @@ import (
 	"ringside/contacts"
 	"ringside/internal/campaign"
 	"ringside/internal/ledger"
+	"ringside/internal/org"
 	"ringside/internal/phone"
 	"ringside/internal/simulate"
 )
@@ -54,6 +55,7 @@ func (d *demo) messages(ctx context.Context) error {
 
 // outbound has a campaign call somebody.
 func (d *demo) outbound(ctx context.Context) error {
+	ctx = org.Within(ctx, d.org.ID) // as whoever presses Start in the dashboard
 	made, err := d.sidecar.book.CreateCampaign(ctx, d.org.ID, demoOutbound)
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ const (
 	publicURL    = "https://voice.example.com" // every server is asked as if it stood there
 	accountSID   = "AC00000000000000000000000000000001"
 	authToken    = "0123456789abcdef0123456789abcdef"
+	secretKey    = "the key of all of these sidecars"
 	calledNumber = "+12125550199"
 	greeting     = "Hello {{NAME}}, how can I help?"
 
@@ -161,7 +162,7 @@ func (s *stage) sidecar(name string, settings ...string) (*process, error) {
 	return startServer(s.dir, name, environment(append([]string{
 		"DATABASE_URL=" + s.postgres.URL(""),
 		"RINGSIDE_LISTEN=127.0.0.1:0", "RINGSIDE_OPS_LISTEN=127.0.0.1:0",
-		"RINGSIDE_PUBLIC_URL=" + publicURL, "RINGSIDE_DATA_DIR=" + filepath.Join(s.dir, "sidecars"),
+		"RINGSIDE_PUBLIC_URL=" + publicURL, "RINGSIDE_DATA_DIR=" + filepath.Join(s.dir, "sidecars", name), "RINGSIDE_SECRET_KEY=" + secretKey,
 		"RINGSIDE_API_RATE=0", "RINGSIDE_LOG_LEVEL=warn", "RINGSIDE_DRAIN_TIMEOUT=5s", socketVariable + "=" + s.profileSocket(name),
 	}, settings...)...), s.program, "serve", "--json")
 }

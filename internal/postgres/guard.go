@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -16,6 +17,9 @@ type UnguardedError struct{ Reason string }
 func (e *UnguardedError) Error() string {
 	return "the database does not keep organisations apart (row-level security): " + e.Reason
 }
+
+// errNoTenant is a mistake in the program.
+var errNoTenant = errors.New("the context names no organisation, and this pool is for what concerns one alone")
 
 // guardLock is the advisory lock under which row-level security is set up ("ringguard" in ASCII, shortened).
 const guardLock int64 = 0x72696e6767617264
@@ -59,7 +63,8 @@ func unguarded(ctx context.Context, pool *pgxpool.Pool) (reason string, err erro
 
 // Tenants returns a second pool on the database of the first, for what people and API keys ask for. Its
 // connections act as the role ringside_app, for the organisation that of finds in a context: rows of
-// others do not exist for them. A context without one sees nothing at all.
+// others do not exist for them. Whoever asks with a context without one gets an error: they would see nothing
+// at all, and take it for the truth.
 //
 // The organisation is set when a connection is taken, for one statement or transaction, and only where it is
 // another than the connection had last: with one organisation this costs nothing, else a round trip. The
@@ -81,6 +86,9 @@ func Tenants(ctx context.Context, pool *pgxpool.Pool, of func(context.Context) s
 	config.PrepareConn = func(ctx context.Context, conn *pgx.Conn) (bool, error) {
 		const key = "ringside.org"
 		wanted, held := of(ctx), conn.PgConn().CustomData()[key]
+		if wanted == "" {
+			return true, errNoTenant
+		}
 		if held == wanted {
 			return true, nil
 		}
