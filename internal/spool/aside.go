@@ -1,106 +1,155 @@
 package spool
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"strings"
 	"time"
 )
 
-// Aside is a record that could not go where it belongs, with why. It waits for a person.
+// What is set aside lies beside the segments, a file each, until a person has looked at it.
+const (
+	segmentSuffix = ".spool"
+	asideSuffix   = ".aside"   // a record, with the reason
+	retrySuffix   = ".retry"   // one that is to be put back
+	damagedSuffix = ".damaged" // what is on the disk where a record should be
+)
+
+// Aside is a record that could not go where it belongs, or a part of the disk that is damaged. It waits for a person.
 type Aside struct {
-	Seq    uint64    `json:"seq"`
-	At     time.Time `json:"at"`  // when it was appended
-	Set    time.Time `json:"set"` // when it was set aside
+	ID     string    `json:"-"`             // names it
+	Seq    uint64    `json:"seq,omitempty"` // 0 for what is damaged, which cannot be tried again
+	At     time.Time `json:"at"`            // when it was appended
+	Set    time.Time `json:"set"`           // when it was set aside
 	Reason string    `json:"reason"`
 	Data   []byte    `json:"data"`
 }
 
-const (
-	asideName = "aside.jsonl"
-	retryName = "retry"
-)
-
-// SetAside keeps a record, with the reason, where it holds up nobody, and is done with it.
+// SetAside takes a record out of the log that cannot go where it belongs, and keeps it with the reason.
 func (l *Log) SetAside(r Record, reason string) error {
-	line, err := json.Marshal(Aside{Seq: r.Seq, At: r.At.UTC(), Set: l.options.Now().UTC(), Reason: reason, Data: r.Data})
-	if err != nil {
-		return fmt.Errorf("set a record of the spool aside: %w", err)
+	text, err := json.Marshal(Aside{Seq: r.Seq, At: r.At.UTC(), Set: l.options.Now().UTC(), Reason: reason, Data: r.Data})
+	if err != nil { // times and texts of ours always marshal
+		return err
 	}
-	l.aside.Lock()
-	defer l.aside.Unlock()
-	f, err := l.fs.Append(asideName)
-	if err != nil {
-		return fmt.Errorf("set a record of the spool aside: %w", err)
+	l.setting.Lock()
+	defer l.setting.Unlock()
+	if err := l.replace(numbered(r.Seq, asideSuffix), text); err != nil {
+		return fmt.Errorf("set record %d aside: %w", r.Seq, err)
 	}
-	// A line that a crash has torn is ended first, so that it spoils no other.
-	_, err = f.Write(append(append([]byte{'\n'}, line...), '\n'))
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close(), l.fs.Sync()); err != nil {
-		return fmt.Errorf("set a record of the spool aside: %w", err)
-	}
+	l.mu.Lock()
+	l.aside++
+	l.asideBytes += int64(len(text))
+	l.mu.Unlock()
 	return l.Done(r)
 }
 
-// ReadAside returns what was set aside in a folder, the oldest first.
-func ReadAside(folder FS) (all []Aside, err error) {
-	content, err := folder.Read(asideName)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read what was set aside: %w", err)
-	}
-	for line := range bytes.SplitSeq(content, []byte{'\n'}) {
-		var a Aside
-		if json.Unmarshal(line, &a) == nil { // a torn line was never acknowledged: its record is in the log
-			all = append(all, a)
-		}
-	}
-	return all, nil
-}
-
-// AskRetry has whoever runs the log take what was set aside back into it, within a moment.
-func AskRetry(folder FS) error {
-	f, err := folder.Append(retryName)
-	if err != nil {
-		return fmt.Errorf("ask for another try: %w", err)
-	}
-	return errors.Join(f.Sync(), f.Close(), folder.Sync())
-}
-
-// Retry takes what was set aside back into the log, if that was asked for, and returns how many records that are. After a crash some
-// may be in both.
+// Retry appends again what was set aside and is to be tried again ([AskRetry]), and returns how many records there were. One that
+// a crash leaves twice is done twice.
 func (l *Log) Retry() (taken int, err error) {
+	l.setting.Lock()
+	defer l.setting.Unlock()
 	names, err := l.fs.List()
 	if err != nil {
 		return 0, err
 	}
-	asked := false
+	l.countAside(names)
 	for _, name := range names {
-		asked = asked || name == retryName
+		if !strings.HasSuffix(name, retrySuffix) {
+			continue
+		}
+		if err := l.takeBack(name); err != nil {
+			return taken, fmt.Errorf("take %s back into the spool: %w", name, err)
+		}
+		taken++
 	}
-	if !asked {
+	if taken == 0 {
 		return 0, nil
 	}
-	l.aside.Lock()
-	defer l.aside.Unlock()
-	all, err := ReadAside(l.fs)
+	return taken, l.fs.Sync()
+}
+
+func (l *Log) takeBack(name string) error {
+	content, err := l.fs.Read(name)
+	if err != nil {
+		return err
+	}
+	var held Aside
+	if err := json.Unmarshal(content, &held); err != nil {
+		return err
+	}
+	if err := l.Append(held.Data); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	l.asideBytes = max(0, l.asideBytes-int64(len(content)))
+	l.mu.Unlock()
+	return l.fs.Remove(name)
+}
+
+// countAside counts anew what is set aside: people change it, too.
+func (l *Log) countAside(names []string) {
+	var n int64
+	for _, name := range names {
+		if strings.HasSuffix(name, asideSuffix) || strings.HasSuffix(name, damagedSuffix) {
+			n++
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.aside = n; n == 0 {
+		l.asideBytes = 0
+	}
+}
+
+// ReadAside returns what is set aside in a folder, which another program may have, oldest first.
+func ReadAside(folder FS) (all []Aside, err error) {
+	names, err := folder.List()
+	if err != nil {
+		return nil, fmt.Errorf("read what was set aside: %w", err)
+	}
+	for _, name := range names {
+		id, isRecord := strings.CutSuffix(name, asideSuffix)
+		if !isRecord && !strings.HasSuffix(name, damagedSuffix) {
+			continue
+		}
+		content, err := folder.Read(name)
+		if errors.Is(err, fs.ErrNotExist) { // it was taken back meanwhile
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read what was set aside: %w", err)
+		}
+		a := Aside{}
+		switch {
+		case !isRecord:
+			id, a = name, Aside{Reason: "the disk has lost what was here", Data: content}
+		case json.Unmarshal(content, &a) != nil || a.Seq == 0:
+			id, a = name, Aside{Reason: "the file is damaged", Data: content}
+		}
+		a.ID = id
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+// AskRetry has whoever runs the log, now or next, take records that are set aside back into it: those of these IDs, or all of them if none
+// is named. It returns how many there are.
+func AskRetry(folder FS, ids ...string) (asked int, err error) {
+	all, err := ReadAside(folder)
 	if err != nil {
 		return 0, err
 	}
 	for _, a := range all {
-		if err := l.Append(a.Data); err != nil {
-			return taken, err
+		if a.Seq == 0 || len(ids) > 0 && !slices.Contains(ids, a.ID) {
+			continue
 		}
-		taken++
+		if err := folder.Rename(a.ID+asideSuffix, a.ID+retrySuffix); err != nil {
+			return asked, fmt.Errorf("ask for another try of %s: %w", a.ID, err)
+		}
+		asked++
 	}
-	if len(all) > 0 {
-		err = l.fs.Remove(asideName)
-	}
-	return taken, errors.Join(err, l.fs.Remove(retryName), l.fs.Sync())
+	return asked, folder.Sync()
 }

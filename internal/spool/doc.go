@@ -32,8 +32,10 @@ type Record struct {
 
 // Stats are how a log stands.
 type Stats struct {
-	Records int64     // that are not done
-	Bytes   int64     // of all segments on the disk
-	Oldest  time.Time // of those that are not done; zero if there are none
-	Failed  error     // why it takes nothing more; nil if it does
+	Records  int64     // that are not done
+	Bytes    int64     // of all segments, and of what is set aside
+	Oldest   time.Time // when the oldest that is not done was appended; zero if there is none
+	SetAside int64     // records and damaged parts that wait for a person
+	Appended int64     // records since the log was opened
+	Failed   error     // why it takes nothing more; nil if it does
 }

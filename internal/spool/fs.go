@@ -21,6 +21,7 @@ type FS interface {
 	ReadAt(name string, p []byte, offset int64) error
 	// Append opens a file for writing at its end, and makes it if there is none.
 	Append(name string) (File, error)
+	// Truncate cuts a file, for good.
 	Truncate(name string, size int64) error
 	Rename(from, to string) error
 	Remove(name string) error
@@ -40,33 +41,69 @@ type Dir struct {
 	lock *os.File
 }
 
-// OpenDir opens a folder, which is made for its owner alone if there is none. One that cannot be written, or that
+// OpenDir opens a folder for a log, and makes it, for its owner alone, if there is none. One that cannot be written, or that
 // another program has, is an error that says so.
-func OpenDir(path string) (_ *Dir, err error) {
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return nil, fmt.Errorf("make the spool's folder: %w", err)
+func OpenDir(path string) (*Dir, error) {
+	if err := makeDir(path); err != nil {
+		return nil, fmt.Errorf("the spool needs a folder that can be written: %w", err)
 	}
-	d := &Dir{path: path}
-	if d.lock, err = os.OpenFile(filepath.Join(path, lockName), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
-		return nil, fmt.Errorf("the spool's folder cannot be written: %w", err)
+	d := LookAt(path)
+	lock, err := os.OpenFile(d.in(lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("the spool needs a folder that can be written: %w", err)
 	}
-	if err := syscall.Flock(int(d.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("the spool's folder %s is another program's; give each its own RINGSIDE_DATA_DIR", path), d.lock.Close())
+	d.lock = lock
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = fmt.Errorf("another sidecar has the spool in %s: give each a RINGSIDE_DATA_DIR of its own", path)
+		}
+		return nil, errors.Join(err, lock.Close())
 	}
-	probe := filepath.Join(path, "probe")
-	if err := os.WriteFile(probe, []byte("x"), 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("the spool's folder cannot be written: %w", err), d.lock.Close())
+	if err := d.probe(); err != nil {
+		return nil, errors.Join(fmt.Errorf("the spool needs a folder that can be written: %w", err), lock.Close())
 	}
-	return d, errors.Join(os.Remove(probe), d.Sync())
+	return d, nil
 }
 
-const lockName = "lock"
+// LookAt returns a folder that another program may have: to read it, and to rename what is set aside.
+func LookAt(path string) *Dir { return &Dir{path: path} }
+
+func makeDir(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil { // others may pass: a private Postgres has a user of its own
+		return err
+	}
+	err := os.Mkdir(path, 0o700)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	return errors.Join(err, LookAt(filepath.Dir(path)).Sync())
+}
+
+// probe writes something, so that a folder on a read-only disk is found out at start.
+func (d *Dir) probe() error {
+	f, err := d.Append(probeName)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write([]byte("x"))
+	return errors.Join(err, f.Sync(), f.Close(), d.Remove(probeName), d.Sync())
+}
+
+const (
+	lockName  = "lock"
+	probeName = "probe"
+)
 
 // Look is the folder of another program's log, for [ReadAside] and [AskRetry].
 func Look(path string) *Dir { return &Dir{path: path} }
 
 // Close gives the folder up.
-func (d *Dir) Close() error { return d.lock.Close() }
+func (d *Dir) Close() error {
+	if d.lock == nil {
+		return nil
+	}
+	return d.lock.Close()
+}
 
 func (d *Dir) in(name string) string { return filepath.Join(d.path, name) }
 
@@ -114,10 +151,11 @@ func (d *Dir) Rename(from, to string) error { return os.Rename(d.in(from), d.in(
 
 // Remove implements [FS].
 func (d *Dir) Remove(name string) error {
-	if err := os.Remove(d.in(name)); !errors.Is(err, fs.ErrNotExist) {
-		return err
+	err := os.Remove(d.in(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // Sync implements [FS].

@@ -3,7 +3,6 @@ package spool
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 )
@@ -11,17 +10,12 @@ import (
 // Options bound a log. Zero values take the defaults.
 type Options struct {
 	SegmentBytes int64 // when another file is begun; default 8 MiB
-	MaxBytes     int64 // of all segments together; default 1 GiB
-	MaxWaiting   int   // records that wait for one fsync; default 20,000
+	MaxBytes     int64 // of all files together; default 1 GiB
+	MaxWaiting   int   // appends that wait for one fsync; default 20,000
 	// Now is the clock of the records; nil is the time.
 	Now func() time.Time
-}
-
-// Found is what was found in the folder at the start.
-type Found struct {
-	Records int // from before
-	Cut     int // torn tails that were cut, of records that nobody was told are kept
-	Damaged int // places where something else stood between records: the disk has lost something
+	// Synced is told how long each fsync took that somebody waited for; may be nil.
+	Synced func(time.Duration)
 }
 
 // Log is a spool. Its methods may be used from several goroutines at once.
@@ -32,18 +26,22 @@ type Log struct {
 	wake chan struct{}
 	done chan struct{}
 
-	mu       sync.Mutex
-	waiting  []*appending
-	segments []*segment // the last one is written
-	next     uint64
-	bytes    int64
-	failed   error
-	closed   bool
-	writing  bool // the last segment is being written
+	mu           sync.Mutex
+	waiting      []*appending
+	waitingBytes int64
+	segments     []*segment // the last one is written
+	next         uint64
+	bytes        int64 // of the segments
+	aside        int64
+	asideBytes   int64
+	appended     int64
+	failed       error
+	closed       bool
+	writing      bool // the last segment is being written
 
 	current File // of the writer alone
 
-	aside sync.Mutex // for what is set aside
+	setting sync.Mutex // one at a time sets aside and puts back
 }
 
 // segment is a file, with its records that are not done.
@@ -54,13 +52,15 @@ type segment struct {
 	sealed  bool // nothing more is written to it
 }
 
-// appending is a record that somebody waits for.
+// appending are records that somebody waits for.
 type appending struct {
-	data   []byte
+	data   [][]byte
+	bytes  int64
 	result chan error
 }
 
-const segmentSuffix = ".spool"
+// maxWaitingBytes bounds what waits for one fsync, in bytes.
+const maxWaitingBytes = 64 << 20
 
 // Open opens the log in a folder, cuts torn tails, and begins a file of its own: what a crash has left is not written
 // to again.
@@ -88,71 +88,41 @@ func Open(folder FS, o Options) (*Log, Found, error) {
 	return l, found, nil
 }
 
-// load reads what is there.
-func (l *Log) load() (found Found, err error) {
-	names, err := l.fs.List()
-	if err != nil {
-		return found, err
-	}
-	for _, name := range names {
-		if !strings.HasSuffix(name, segmentSuffix) {
-			continue
-		}
-		content, err := l.fs.Read(name)
-		if err != nil {
-			return found, err
-		}
-		records, good, damaged := scan(content)
-		if good < int64(len(content)) {
-			found.Cut++
-			if err := l.fs.Truncate(name, good); err != nil {
-				return found, fmt.Errorf("cut a torn tail: %w", err)
-			}
-		}
-		found.Damaged += damaged
-		found.Records += len(records)
-		l.bytes += good
-		l.segments = append(l.segments, &segment{name: name, size: good, records: records, sealed: true})
-		for _, r := range records {
-			l.next = max(l.next, r.seq+1)
-		}
-		if n := number(name); n >= l.next {
-			l.next = n + 1
-		}
-	}
-	return found, l.sweep()
-}
-
-func nameOf(first uint64) string { return fmt.Sprintf("%016x%s", first, segmentSuffix) }
-
-func number(name string) (n uint64) {
-	_, _ = fmt.Sscanf(strings.TrimSuffix(name, segmentSuffix), "%x", &n) // another's name has none
-	return n
-}
-
-// Append keeps a record, and returns once it is on the disk: nil means that it outlives a crash of the machine. Records that
-// come at the same time share one fsync.
-func (l *Log) Append(data []byte) error {
-	if len(data) > MaxData {
-		return fmt.Errorf("%w: a record has at most %d bytes", ErrFull, MaxData)
+// Append keeps records, and returns once they are on the disk: nil means that they outlive a crash of the machine. Whoever
+// appends at the same time shares one fsync.
+func (l *Log) Append(data ...[]byte) error {
+	if len(data) == 0 {
+		return nil
 	}
 	a := &appending{data: data, result: make(chan error, 1)}
+	for _, d := range data {
+		if len(d) > MaxData {
+			return fmt.Errorf("%w: a record has at most %d bytes", ErrFull, MaxData)
+		}
+		a.bytes += int64(headerSize + len(d))
+	}
+	if err := l.enqueue(a); err != nil {
+		return err
+	}
+	l.signal()
+	return <-a.result
+}
+
+func (l *Log) enqueue(a *appending) error {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	switch {
 	case l.failed != nil:
-		l.mu.Unlock()
 		return l.failed
 	case l.closed:
-		l.mu.Unlock()
 		return ErrClosed
-	case len(l.waiting) >= l.options.MaxWaiting || l.bytes+int64(len(data)+headerSize) > l.options.MaxBytes:
-		l.mu.Unlock()
+	case len(l.waiting) >= l.options.MaxWaiting, l.waitingBytes > 0 && l.waitingBytes+a.bytes > maxWaitingBytes,
+		l.bytes+l.asideBytes+l.waitingBytes+a.bytes > l.options.MaxBytes:
 		return ErrFull
 	}
 	l.waiting = append(l.waiting, a)
-	l.mu.Unlock()
-	l.signal()
-	return <-a.result
+	l.waitingBytes += a.bytes
+	return nil
 }
 
 func (l *Log) signal() {
@@ -181,7 +151,7 @@ func (l *Log) run() {
 	for {
 		l.mu.Lock()
 		batch, closed := l.waiting, l.closed
-		l.waiting = nil
+		l.waiting, l.waitingBytes = nil, 0
 		l.mu.Unlock()
 		switch {
 		case len(batch) > 0:
@@ -200,12 +170,14 @@ func (l *Log) write(batch []*appending) {
 	l.mu.Lock()
 	l.writing = false
 	if err != nil && !errors.Is(err, ErrFull) {
-		l.failed = fmt.Errorf("%w: %w", ErrFailed, err)
+		if l.failed == nil {
+			l.failed = fmt.Errorf("%w: %w", ErrFailed, err)
+		}
 		err = l.failed
 		for _, late := range l.waiting {
 			late.result <- err
 		}
-		l.waiting = nil
+		l.waiting, l.waitingBytes = nil, 0
 	}
 	l.mu.Unlock()
 	for _, a := range batch {
@@ -215,22 +187,10 @@ func (l *Log) write(batch []*appending) {
 
 // keep writes a batch to the disk.
 func (l *Log) keep(batch []*appending) error {
-	l.mu.Lock()
-	if l.failed != nil {
-		defer l.mu.Unlock()
-		return l.failed
+	buf, entries, err := l.format(batch)
+	if err != nil {
+		return err
 	}
-	l.writing = true
-	at, size := l.options.Now(), 0
-	for _, a := range batch {
-		size += headerSize + len(a.data)
-	}
-	entries, buf := make([]entry, len(batch)), make([]byte, 0, size)
-	for i, a := range batch {
-		entries[i] = entry{seq: l.next + uint64(i), at: at.UnixNano(), offset: int64(len(buf)), size: headerSize + len(a.data)}
-		buf = appendRecord(buf, Record{Seq: entries[i].seq, At: at, Data: a.data})
-	}
-	l.mu.Unlock()
 	s, err := l.segment()
 	if err != nil {
 		return err
@@ -238,12 +198,17 @@ func (l *Log) keep(batch []*appending) error {
 	if _, err := l.current.Write(buf); err != nil {
 		return l.undo(s, err)
 	}
+	began := time.Now()
 	if err := l.current.Sync(); err != nil { // what is on the disk is not known any more, and asking again would not tell
 		return err
 	}
+	if l.options.Synced != nil {
+		l.options.Synced(time.Since(began))
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.next += uint64(len(batch))
+	l.next += uint64(len(entries))
+	l.appended += int64(len(entries))
 	for _, e := range entries {
 		e.offset += s.size
 		s.records = append(s.records, e)
@@ -251,6 +216,29 @@ func (l *Log) keep(batch []*appending) error {
 	s.size += int64(len(buf))
 	l.bytes += int64(len(buf))
 	return nil
+}
+
+// format makes records of a batch, with their places relative to its beginning.
+func (l *Log) format(batch []*appending) (buf []byte, entries []entry, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failed != nil {
+		return nil, nil, l.failed
+	}
+	l.writing = true
+	var size int64
+	for _, a := range batch {
+		size += a.bytes
+	}
+	at, buf := l.options.Now(), make([]byte, 0, size)
+	for _, a := range batch {
+		for _, data := range a.data {
+			e := entry{seq: l.next + uint64(len(entries)), at: at.UnixNano(), offset: int64(len(buf)), size: headerSize + len(data)}
+			entries = append(entries, e)
+			buf = appendRecord(buf, Record{Seq: e.seq, At: at, Data: data})
+		}
+	}
+	return buf, entries, nil
 }
 
 // undo takes back what a failed write may have left. On a full disk that is all: there may be room later.

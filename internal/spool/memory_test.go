@@ -8,61 +8,86 @@ import (
 	"slices"
 	"sync"
 	"syscall"
-	"time"
 
 	"ringside/internal/spool"
 )
 
-// memory is a folder that forgets at a power loss what was not synced, but for a random part of it.
+// memory is a folder whose machine can lose its power: what was not synced is gone then, or part of it, or there is something
+// else in its place.
 type memory struct {
-	mu    sync.Mutex
-	files map[string]*memoryFile
-	// durable are the names as they were at the last sync of the folder.
-	durable map[string]*memoryFile
-	random  *rand.Rand
-
-	room   int // bytes that may still be written; negative: no end
-	faulty bool
-	syncs  int
-	slow   time.Duration // what a sync takes
+	mu      sync.Mutex
+	files   map[string]*content
+	durable map[string]*content // the names that outlive a loss of power
+	// fault may fail an operation: "write", "sync", "create", "rename", "remove", "truncate", "sync dir".
+	fault func(operation string) error
+	// cut, of a write that fails, is how much of it arrives.
+	cut   func(n int) int
+	syncs int // of files
 }
 
-type memoryFile struct {
+// content is a file's, and how much of it outlives a loss of power.
+type content struct {
 	data   []byte
 	synced int
 }
 
-func newMemory(random *rand.Rand) *memory {
-	return &memory{files: map[string]*memoryFile{}, durable: map[string]*memoryFile{}, random: random, room: -1}
+func newMemory() *memory {
+	return &memory{files: map[string]*content{}, durable: map[string]*content{}}
 }
 
-// crash loses the power: files that were not synced into the folder may be gone, those that were removed may be back, and of
-// what was written and not synced a random part is there, sometimes spoiled.
-func (m *memory) crash() {
+func (m *memory) fails(operation string) error {
+	if m.fault == nil {
+		return nil
+	}
+	return m.fault(operation)
+}
+
+// losePower returns the folder as it is found afterwards.
+func (m *memory) losePower(r *rand.Rand) *memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	files := map[string]*memoryFile{}
-	for name, f := range m.durable {
-		if _, there := m.files[name]; there || m.random.IntN(2) == 0 {
-			files[name] = f
+	next := newMemory()
+	names := slices.Sorted(maps.Keys(m.files))
+	names = append(names, slices.Sorted(maps.Keys(m.durable))...)
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		held := m.durable[name]
+		if r.IntN(2) == 0 { // the folder was written meanwhile, as it may be at any time
+			held = m.files[name]
+		}
+		if held == nil {
+			continue
+		}
+		tail := slices.Clone(held.data[held.synced:])
+		tail = tail[:r.IntN(len(tail)+1)]
+		if len(tail) > 0 && r.IntN(3) == 0 { // pages arrive in any order, and some not at all
+			from := r.IntN(len(tail))
+			to := from + r.IntN(len(tail)-from+1)
+			clear(tail[from:to])
+		}
+		kept := append(slices.Clone(held.data[:held.synced]), tail...)
+		next.files[name] = &content{data: kept, synced: len(kept)}
+	}
+	next.durable = maps.Clone(next.files)
+	return next
+}
+
+// killed returns the folder as the next program finds it when only this one has died: all that was written is there.
+func (m *memory) killed() *memory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next := newMemory()
+	for name, held := range m.files {
+		next.files[name] = &content{data: slices.Clone(held.data), synced: held.synced}
+	}
+	for name, held := range m.durable {
+		if now, ok := next.files[name]; ok && m.files[name] == held {
+			next.durable[name] = now
+		} else {
+			next.durable[name] = &content{data: slices.Clone(held.data), synced: held.synced}
 		}
 	}
-	for name, f := range m.files {
-		if m.durable[name] == nil && m.random.IntN(2) == 0 {
-			files[name] = f
-		}
-	}
-	for _, f := range files {
-		if tail := len(f.data) - f.synced; tail > 0 {
-			kept := m.random.IntN(tail + 1)
-			f.data = slices.Clone(f.data[:f.synced+kept])
-			if kept > 0 && m.random.IntN(3) == 0 {
-				f.data[f.synced+m.random.IntN(kept)] ^= 0x55
-			}
-		}
-		f.synced = len(f.data)
-	}
-	m.files, m.durable, m.room, m.faulty = files, maps.Clone(files), -1, false
+	return next
 }
 
 func (m *memory) List() ([]string, error) {
@@ -71,74 +96,71 @@ func (m *memory) List() ([]string, error) {
 	return slices.Sorted(maps.Keys(m.files)), nil
 }
 
-func (m *memory) find(name string) (*memoryFile, error) {
-	if f := m.files[name]; f != nil {
-		return f, nil
-	}
-	return nil, fs.ErrNotExist
-}
-
 func (m *memory) Read(name string) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	f, err := m.find(name)
-	if err != nil {
-		return nil, err
+	held, ok := m.files[name]
+	if !ok {
+		return nil, fs.ErrNotExist
 	}
-	return slices.Clone(f.data), nil
+	return slices.Clone(held.data), nil
 }
 
 func (m *memory) ReadAt(name string, p []byte, offset int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	f, err := m.find(name)
-	if err != nil {
-		return err
+	held, ok := m.files[name]
+	if !ok || offset+int64(len(p)) > int64(len(held.data)) {
+		return fs.ErrNotExist
 	}
-	if copy(p, f.data[offset:]) < len(p) {
-		return errors.New("short")
-	}
+	copy(p, held.data[offset:])
 	return nil
 }
 
 func (m *memory) Append(name string) (spool.File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.files[name] == nil {
-		if m.room == 0 {
-			return nil, syscall.ENOSPC
-		}
-		m.files[name] = &memoryFile{}
+	if err := m.fails("create"); err != nil {
+		return nil, err
 	}
-	return &handle{m, m.files[name]}, nil
+	if m.files[name] == nil {
+		m.files[name] = &content{}
+	}
+	return &memoryFile{m, m.files[name]}, nil
 }
 
 func (m *memory) Truncate(name string, size int64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	f, err := m.find(name)
-	if err != nil {
+	if err := m.fails("truncate"); err != nil {
 		return err
 	}
-	f.data = f.data[:size]
-	f.synced = len(f.data) // the real one syncs
+	held := m.files[name]
+	held.data = held.data[:size:size]
+	held.synced = len(held.data)
 	return nil
 }
 
 func (m *memory) Rename(from, to string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	f, err := m.find(from)
-	if err == nil {
-		m.files[to] = f
-		delete(m.files, from)
+	if err := m.fails("rename"); err != nil {
+		return err
 	}
-	return err
+	if m.files[from] == nil {
+		return fs.ErrNotExist
+	}
+	m.files[to] = m.files[from]
+	delete(m.files, from)
+	return nil
 }
 
 func (m *memory) Remove(name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := m.fails("remove"); err != nil {
+		return err
+	}
 	delete(m.files, name)
 	return nil
 }
@@ -146,43 +168,66 @@ func (m *memory) Remove(name string) error {
 func (m *memory) Sync() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.faulty {
-		return syscall.EIO
+	if err := m.fails("sync dir"); err != nil {
+		return err
 	}
 	m.durable = maps.Clone(m.files)
 	return nil
 }
 
-type handle struct {
-	m *memory
-	f *memoryFile
+// memoryFile is a file that is written.
+type memoryFile struct {
+	folder *memory
+	held   *content
 }
 
-func (h *handle) Write(p []byte) (int, error) {
-	h.m.mu.Lock()
-	defer h.m.mu.Unlock()
-	n := len(p)
-	if h.m.room >= 0 {
-		n = min(n, h.m.room)
-		h.m.room -= n
+func (f *memoryFile) Write(p []byte) (int, error) {
+	f.folder.mu.Lock()
+	defer f.folder.mu.Unlock()
+	if err := f.folder.fails("write"); err != nil {
+		n := 0
+		if f.folder.cut != nil {
+			n = f.folder.cut(len(p))
+		}
+		f.held.data = append(f.held.data, p[:n]...)
+		return n, err
 	}
-	h.f.data = append(h.f.data, p[:n]...)
-	if n < len(p) {
-		return n, syscall.ENOSPC
-	}
-	return n, nil
+	f.held.data = append(f.held.data, p...)
+	return len(p), nil
 }
 
-func (h *handle) Sync() error {
-	time.Sleep(h.m.slow)
-	h.m.mu.Lock()
-	defer h.m.mu.Unlock()
-	h.m.syncs++
-	if h.m.faulty {
-		return syscall.EIO
+func (f *memoryFile) Sync() error {
+	f.folder.mu.Lock()
+	defer f.folder.mu.Unlock()
+	f.folder.syncs++
+	if err := f.folder.fails("sync"); err != nil {
+		// The kernel reports the failure once, and takes what was not written for written.
+		return err
 	}
-	h.f.synced = len(h.f.data)
+	f.held.synced = len(f.held.data)
 	return nil
 }
 
-func (h *handle) Close() error { return nil }
+func (f *memoryFile) Close() error { return nil }
+
+var (
+	errNoSpace = error(syscall.ENOSPC)
+	errBroken  = errors.New("input/output error")
+)
+
+// set changes what fails.
+func (m *memory) set(fault func(string) error, cut func(int) int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.fault, m.cut = fault, cut
+}
+
+// failing fails operations of one kind.
+func failing(kind string, err error) func(string) error {
+	return func(operation string) error {
+		if operation == kind {
+			return err
+		}
+		return nil
+	}
+}

@@ -54,13 +54,20 @@ func (l *Log) pick(most, bytes int) (places []place) {
 // Done says that records are where they belong. Files of which all records are done are removed; after a crash, records that
 // were done in a file that is still there come again.
 func (l *Log) Done(records ...Record) error {
+	if len(records) == 0 {
+		return nil
+	}
 	done := make(map[uint64]bool, len(records))
+	first, last := records[0].Seq, records[0].Seq
 	for _, r := range records {
 		done[r.Seq] = true
+		first, last = min(first, r.Seq), max(last, r.Seq)
 	}
 	l.mu.Lock()
 	for _, s := range l.segments {
-		s.records = slices.DeleteFunc(s.records, func(e entry) bool { return done[e.seq] })
+		if n := len(s.records); n > 0 && s.records[0].seq <= last && s.records[n-1].seq >= first {
+			s.records = slices.DeleteFunc(s.records, func(e entry) bool { return done[e.seq] })
+		}
 	}
 	if n := len(l.segments); n > 0 && !l.writing && len(l.segments[n-1].records) == 0 {
 		l.segments[n-1].sealed = true // the next record begins another file
@@ -100,7 +107,7 @@ func (l *Log) Empty() bool { return l.Stats().Records == 0 }
 func (l *Log) Stats() (s Stats) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s.Bytes, s.Failed = l.bytes, l.failed
+	s = Stats{Bytes: l.bytes + l.asideBytes, SetAside: l.aside, Appended: l.appended, Failed: l.failed}
 	for _, segment := range l.segments {
 		s.Records += int64(len(segment.records))
 		if s.Oldest.IsZero() && len(segment.records) > 0 { // they are in the order in which they came

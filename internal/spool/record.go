@@ -14,8 +14,9 @@ const (
 	headerSize = markSize + 4 + 4 + 8 + 8
 )
 
-// mark begins each record, so that those behind a damaged one can be found.
-var mark = []byte{'R', 'S', 0xE1, 0x9B}
+// mark begins each record, so that those behind a damaged one can be found. No text in UTF-8 contains it: whatever somebody
+// writes in a message, it is not taken for a record.
+var mark = []byte{0xFE, 'R', 'S', 0xFF}
 
 // MaxData bounds the data of a record, in bytes.
 const MaxData = 16 << 20
@@ -65,9 +66,12 @@ type entry struct {
 	size   int
 }
 
-// scan reads the records of a segment. good is where the last whole one ends; damaged counts the places before it where there
-// was something else, which no crash leaves.
-func scan(segment []byte) (entries []entry, good int64, damaged int) {
+// extent is a part of a segment.
+type extent struct{ from, to int64 }
+
+// scan reads the records of a segment. damaged are the parts before the last whole record where there is something else, which
+// no crash leaves behind what was acknowledged; good is where the last whole record ends.
+func scan(segment []byte) (entries []entry, good int64, damaged []extent) {
 	for at := 0; at < len(segment); {
 		r, size, ok := readRecord(segment[at:])
 		if ok {
@@ -78,9 +82,9 @@ func scan(segment []byte) (entries []entry, good int64, damaged int) {
 		}
 		next := findRecord(segment, at+1)
 		if next < 0 {
-			break // nothing whole comes any more: the tail of a crash
+			break
 		}
-		damaged++
+		damaged = append(damaged, extent{int64(at), int64(next)})
 		at = next
 	}
 	return entries, good, damaged

@@ -11,10 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
-	"pgregory.net/rapid"
 
 	"ringside/internal/spool"
 )
@@ -29,6 +27,9 @@ func open(tb testing.TB, folder spool.FS, o spool.Options) (*spool.Log, spool.Fo
 	}
 	return l, found
 }
+
+// random is what chance decides, the same each time.
+func random(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
 
 func check(tb testing.TB, err error) {
 	tb.Helper()
@@ -53,7 +54,7 @@ func TestKeptAndDrained(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "spool")
 	dir, err := spool.OpenDir(path)
 	check(t, err)
-	if _, err := spool.OpenDir(path); err == nil || !strings.Contains(err.Error(), "another program") {
+	if _, err := spool.OpenDir(path); err == nil || !strings.Contains(err.Error(), "another sidecar") {
 		t.Errorf("a second program has the folder: %v", err)
 	}
 	l, _ := open(t, dir, spool.Options{SegmentBytes: 200})
@@ -129,8 +130,7 @@ func TestFoldersThatCannotBeWritten(t *testing.T) {
 // Whoever appends at the same time shares an fsync, and each is told only after it.
 func TestAppendersShareAnFsync(t *testing.T) {
 	t.Parallel()
-	m := newMemory(rand.New(rand.NewPCG(1, 1)))
-	m.slow = time.Millisecond
+	m := newMemory()
 	l, _ := open(t, m, spool.Options{})
 	var appenders sync.WaitGroup
 	const count = 2000
@@ -146,7 +146,7 @@ func TestAppendersShareAnFsync(t *testing.T) {
 	if m.syncs >= count/2 {
 		t.Errorf("%d records took %d fsyncs", count, m.syncs)
 	}
-	m.crash()
+	m = m.losePower(random(1))
 	again, _ := open(t, m, spool.Options{})
 	defer again.Close()
 	if got := all(t, again); len(got) != count {
@@ -157,23 +157,23 @@ func TestAppendersShareAnFsync(t *testing.T) {
 // A full disk takes nothing, loses nothing, and takes more when there is room.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	m := newMemory(rand.New(rand.NewPCG(1, 2)))
+	m := newMemory()
 	l, _ := open(t, m, spool.Options{})
 	check(t, l.Append([]byte("first")))
-	m.room = 20
+	m.set(failing("write", errNoSpace), func(int) int { return 20 })
 	if err := l.Append([]byte("second, which has no room")); !errors.Is(err, spool.ErrFull) || errors.Is(err, spool.ErrFailed) {
 		t.Errorf("without room: %v", err)
 	}
-	m.room = -1
+	m.set(nil, nil)
 	check(t, l.Append([]byte("third")))
 	check(t, l.Close())
-	m.crash()
+	m = m.losePower(random(1))
 	again, found := open(t, m, spool.Options{})
 	defer again.Close()
 	if got := all(t, again); !slices.Equal(got, []string{"first", "third"}) || found.Damaged != 0 {
 		t.Errorf("there are %q, found %+v", got, found)
 	}
-	small, _ := open(t, newMemory(rand.New(rand.NewPCG(1, 3))), spool.Options{MaxBytes: 100})
+	small, _ := open(t, newMemory(), spool.Options{MaxBytes: 100})
 	defer small.Close()
 	check(t, small.Append(make([]byte, 50)))
 	if err := small.Append(make([]byte, 50)); !errors.Is(err, spool.ErrFull) {
@@ -187,14 +187,14 @@ func TestFullDisk(t *testing.T) {
 // A failed fsync is never tried again: nothing more is taken, until the next start.
 func TestFailedFsync(t *testing.T) {
 	t.Parallel()
-	m := newMemory(rand.New(rand.NewPCG(1, 4)))
+	m := newMemory()
 	l, _ := open(t, m, spool.Options{})
 	check(t, l.Append([]byte("first")))
-	m.faulty = true
+	m.set(failing("sync", errBroken), nil)
 	if err := l.Append([]byte("second")); !errors.Is(err, spool.ErrFailed) {
 		t.Errorf("a failed fsync: %v", err)
 	}
-	m.faulty = false
+	m.set(nil, nil)
 	syncs := m.syncs
 	for range 3 {
 		if err := l.Append([]byte("third")); !errors.Is(err, spool.ErrFailed) {
@@ -208,7 +208,7 @@ func TestFailedFsync(t *testing.T) {
 		t.Errorf("there are %q", got)
 	}
 	_ = l.Close() // it has failed
-	m.crash()
+	m = m.losePower(random(1))
 	again, _ := open(t, m, spool.Options{})
 	defer again.Close()
 	if got := all(t, again); len(got) == 0 || got[0] != "first" || len(got) > 2 {
@@ -220,9 +220,9 @@ func TestFailedFsync(t *testing.T) {
 // What a disk spoils in the middle costs that record, and no other.
 func TestDamage(t *testing.T) {
 	t.Parallel()
-	m := newMemory(rand.New(rand.NewPCG(1, 5)))
+	m := newMemory()
 	l, _ := open(t, m, spool.Options{})
-	for _, text := range []string{"one", "two", "three RS\xe1\x9b four", "five"} {
+	for _, text := range []string{"one", "two", "three \xfeRS\xff four", "five"} {
 		check(t, l.Append([]byte(text)))
 	}
 	check(t, l.Close())
@@ -231,11 +231,16 @@ func TestDamage(t *testing.T) {
 	}
 	again, found := open(t, m, spool.Options{})
 	defer again.Close()
-	if got := all(t, again); !slices.Equal(got, []string{"one", "three RS\xe1\x9b four", "five"}) || found.Damaged != 1 || found.Cut != 0 {
+	if got := all(t, again); !slices.Equal(got, []string{"one", "three \xfeRS\xff four", "five"}) || found.Damaged != 1 || found.Cut != 0 {
 		t.Errorf("there are %q, found %+v", got, found)
 	}
-	for name := range m.files {
-		m.files[name].data[len(m.files[name].data)-1] ^= 1 // while it runs
+	if aside, err := spool.ReadAside(m); err != nil || len(aside) != 1 || !strings.Contains(string(aside[0].Data), "t") || aside[0].Seq != 0 {
+		t.Errorf("what is damaged is not set aside: %+v, %v", aside, err)
+	}
+	for name, file := range m.files {
+		if strings.HasSuffix(name, ".spool") {
+			file.data[len(file.data)-1] ^= 1 // while it runs
+		}
 	}
 	records, err := again.Oldest(10, 1<<20)
 	if len(records) != 2 || err == nil {
@@ -243,135 +248,156 @@ func TestDamage(t *testing.T) {
 	}
 }
 
+// What is left of a file in the middle that cannot be read is set aside, and is no torn tail: nothing may be taken for never acknowledged there.
+func TestDamagedFiles(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		spoil func(file []byte)
+		want  []string
+	}{
+		{"all of it", func(file []byte) { clear(file) }, []string{"three", "four", "five"}},
+		{"its end", func(file []byte) { clear(file[len(file)-10:]) }, []string{"one", "three", "four", "five"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := newMemory()
+			l, _ := open(t, m, spool.Options{SegmentBytes: 50}) // two records a file
+			for _, text := range []string{"one", "two", "three", "four", "five"} {
+				check(t, l.Append([]byte(text)))
+			}
+			check(t, l.Close())
+			tt.spoil(m.files["0000000000000001.spool"].data)
+			for range 2 { // the second time it is the same
+				again, found := open(t, m, spool.Options{SegmentBytes: 50})
+				if got := all(t, again); !slices.Equal(got, tt.want) || found.Cut != 0 {
+					t.Errorf("there are %q, found %+v", got, found)
+				}
+				if aside, err := spool.ReadAside(m); err != nil || len(aside) != 1 || aside[0].Reason == "" || again.Stats().SetAside != 1 {
+					t.Errorf("set aside: %+v, %v", aside, err)
+				}
+				check(t, again.Close())
+			}
+		})
+	}
+}
+
+// Any failure but a full disk ends it: what is on the disk is not known any more.
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		operation string
+		err       error
+		want      error
+	}{
+		{"write", errBroken, spool.ErrFailed},
+		{"create", errBroken, spool.ErrFailed},
+		{"sync dir", errBroken, spool.ErrFailed},
+		{"sync", errNoSpace, spool.ErrFailed},
+		{"write", errNoSpace, spool.ErrFull},
+		{"create", errNoSpace, spool.ErrFull},
+	} {
+		t.Run(tt.operation+" "+tt.err.Error(), func(t *testing.T) {
+			t.Parallel()
+			m := newMemory()
+			l, _ := open(t, m, spool.Options{SegmentBytes: 1}) // a record a file
+			defer l.Close()
+			check(t, l.Append([]byte("before")))
+			m.set(failing(tt.operation, tt.err), func(n int) int { return n / 2 })
+			if err := l.Append([]byte("meanwhile")); !errors.Is(err, tt.want) {
+				t.Errorf("append: %v, want %v", err, tt.want)
+			}
+			m.set(nil, nil)
+			if err := l.Append([]byte("after")); tt.want == spool.ErrFull && err != nil || tt.want == spool.ErrFailed && !errors.Is(err, spool.ErrFailed) {
+				t.Errorf("append afterwards: %v", err)
+			}
+			if got := all(t, l); got[0] != "before" {
+				t.Errorf("there are %q", got)
+			}
+		})
+	}
+}
+
+// Nobody but the program's user reads what people have said.
+func TestNobodyElseReads(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "data", "spool")
+	dir, err := spool.OpenDir(path)
+	check(t, err)
+	defer dir.Close()
+	l, _ := open(t, dir, spool.Options{})
+	defer l.Close()
+	check(t, l.Append([]byte("hello"), []byte("poison")))
+	records, err := l.Oldest(2, 1<<20)
+	check(t, err)
+	check(t, l.SetAside(records[1], "refused"))
+	files, err := filepath.Glob(filepath.Join(path, "*"))
+	if err != nil || len(files) != 3 {
+		t.Errorf("there are %q, %v", files, err)
+	}
+	for name, want := range map[string]os.FileMode{path: 0o700, files[0]: 0o600, files[1]: 0o600, files[2]: 0o600} {
+		if info, err := os.Stat(name); err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s has the mode %v, %v", name, info.Mode(), err)
+		}
+	}
+	// A command looks at it, and asks, while the program has it.
+	if n, err := spool.AskRetry(spool.LookAt(path)); n != 1 || err != nil {
+		t.Errorf("asked for %d, %v", n, err)
+	}
+	if n, err := l.Retry(); n != 1 || err != nil {
+		t.Errorf("retried %d, %v", n, err)
+	}
+}
+
 func TestSetAside(t *testing.T) {
 	t.Parallel()
-	m := newMemory(rand.New(rand.NewPCG(1, 6)))
+	m := newMemory()
 	l, _ := open(t, m, spool.Options{})
-	for _, text := range []string{"good", "poison", "good too"} {
+	for _, text := range []string{"good", "poison", "good too", "poison too"} {
 		check(t, l.Append([]byte(text)))
 	}
 	records, err := l.Oldest(10, 1<<20)
 	check(t, err)
-	check(t, l.SetAside(records[1], "Postgres refuses it"))
-	if got := all(t, l); !slices.Equal(got, []string{"good", "good too"}) {
-		t.Errorf("there are %q", got)
+	for _, n := range []int{1, 3} {
+		check(t, l.SetAside(records[n], "Postgres refuses it"))
 	}
-	m.crash()
+	if got := all(t, l); !slices.Equal(got, []string{"good", "good too"}) || l.Stats().SetAside != 2 {
+		t.Errorf("there are %q; it stands as %+v", got, l.Stats())
+	}
+	_ = l.Close() // in the folder that is gone
+	m = m.losePower(random(1))
+	l, _ = open(t, m, spool.Options{})
+	defer l.Close()
 	aside, err := spool.ReadAside(m)
-	if err != nil || len(aside) != 1 || string(aside[0].Data) != "poison" || aside[0].Reason != "Postgres refuses it" || aside[0].Seq != 2 {
-		t.Errorf("set aside: %+v, %v", aside, err)
+	if err != nil || len(aside) != 2 || string(aside[0].Data) != "poison" || aside[0].Reason != "Postgres refuses it" || aside[0].Seq != 2 || l.Stats().SetAside != 2 {
+		t.Errorf("set aside: %+v, %v; it stands as %+v", aside, err, l.Stats())
 	}
+	before := len(all(t, l)) // those beside the poison come again, with it: nothing says that they were done
 	if n, err := l.Retry(); n != 0 || err != nil {
 		t.Errorf("retried without being asked: %d, %v", n, err)
 	}
-	check(t, spool.AskRetry(m))
-	if n, err := l.Retry(); n != 1 || err != nil {
-		t.Errorf("retried: %d, %v", n, err)
+	if n, err := spool.AskRetry(m, "no such record"); n != 0 || err != nil {
+		t.Errorf("asked for what there is not: %d, %v", n, err)
 	}
-	if got := all(t, l); !slices.Equal(got, []string{"good", "good too", "poison"}) {
-		t.Errorf("there are %q", got)
-	}
-	if aside, err := spool.ReadAside(m); err != nil || len(aside) != 0 {
-		t.Errorf("still aside: %+v, %v", aside, err)
+	for i, ids := range [][]string{{aside[0].ID}, nil} { // one, and then all
+		if n, err := spool.AskRetry(m, ids...); n != 1 || err != nil {
+			t.Errorf("asked for %d, %v", n, err)
+		}
+		if n, err := l.Retry(); n != 1 || err != nil {
+			t.Errorf("retried: %d, %v", n, err)
+		}
+		if got := all(t, l); len(got) != before+i+1 || got[len(got)-1] != string(aside[i].Data) || l.Stats().SetAside != int64(1-i) {
+			t.Errorf("there are %q; it stands as %+v", got, l.Stats())
+		}
 	}
 	if n, err := l.Retry(); n != 0 || err != nil {
 		t.Errorf("retried again: %d, %v", n, err)
 	}
-	check(t, l.Close())
-}
-
-// Whatever is appended, drained, crashed and started again, in whatever order: what was acknowledged and is not done is there,
-// once, in order; what was never appended is not.
-func TestSpoolProperty(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		m := newMemory(rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0)))
-		options := spool.Options{SegmentBytes: rapid.Int64Range(1, 300).Draw(t, "segment")}
-		l, _, err := spool.Open(m, options)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = l.Close() }() // it may have failed
-		var acknowledged, appended []string
-		done := map[string]bool{}
-		n := 0
-		look := func() {
-			records, err := l.Oldest(1<<20, 1<<30)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			seen := map[string]bool{}
-			for _, r := range records {
-				text := string(r.Data)
-				if !slices.Contains(appended, text) || seen[text] {
-					t.Fatalf("%q was never appended, or is there twice", text)
-				}
-				seen[text] = true
-				if slices.Contains(acknowledged, text) && !done[text] {
-					got = append(got, text)
-				}
-			}
-			var want []string
-			for _, text := range acknowledged {
-				if !done[text] {
-					want = append(want, text)
-				}
-			}
-			if !slices.Equal(got, want) {
-				t.Fatalf("there are %q, want %q", got, want)
-			}
-		}
-		t.Repeat(map[string]func(*rapid.T){
-			"append": func(t *rapid.T) {
-				for range rapid.IntRange(1, 5).Draw(t, "count") {
-					n++
-					text := fmt.Sprint(n, strings.Repeat("x", rapid.IntRange(0, 80).Draw(t, "length")))
-					appended = append(appended, text)
-					if l.Append([]byte(text)) == nil {
-						acknowledged = append(acknowledged, text)
-					}
-				}
-			},
-			"drain": func(t *rapid.T) {
-				records, err := l.Oldest(rapid.IntRange(1, 6).Draw(t, "count"), 1<<20)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := l.Done(records...); err != nil {
-					t.Fatal(err)
-				}
-				for _, r := range records {
-					done[string(r.Data)] = true
-				}
-			},
-			"full": func(t *rapid.T) { m.room = rapid.IntRange(0, 60).Draw(t, "room") },
-			"room": func(*rapid.T) { m.room = -1 },
-			"crash": func(t *rapid.T) {
-				m.faulty = rapid.Bool().Draw(t, "faulty")
-				if m.faulty {
-					n++
-					text := fmt.Sprint(n, "lost")
-					appended = append(appended, text)
-					if l.Append([]byte(text)) == nil {
-						t.Fatal("acknowledged without an fsync")
-					}
-				}
-				m.crash()
-				_ = l.Close() // nobody would after a power loss: it ends the goroutine
-				m.crash()
-				if l, _, err = spool.Open(m, options); err != nil {
-					t.Fatal(err)
-				}
-			},
-			"": func(*rapid.T) { look() },
-		})
-	})
 }
 
 // FuzzSegment: whatever is in a file, it is read without harm, and what is read was written whole.
 func FuzzSegment(f *testing.F) {
-	m := newMemory(rand.New(rand.NewPCG(1, 7)))
+	m := newMemory()
 	l, _ := open(f, m, spool.Options{})
 	for _, text := range []string{"", "a record", strings.Repeat("long ", 100)} {
 		check(f, l.Append([]byte(text)))
@@ -381,9 +407,9 @@ func FuzzSegment(f *testing.F) {
 		f.Add(file.data)
 		f.Add(file.data[:len(file.data)-3])
 	}
-	f.Fuzz(func(t *testing.T, content []byte) {
-		m := newMemory(rand.New(rand.NewPCG(1, 8)))
-		m.files["0000000000000001.spool"] = &memoryFile{data: slices.Clone(content), synced: len(content)}
+	f.Fuzz(func(t *testing.T, bytes []byte) {
+		m := newMemory()
+		m.files["0000000000000001.spool"] = &content{data: slices.Clone(bytes), synced: len(bytes)}
 		l, found := open(t, m, spool.Options{})
 		defer l.Close()
 		if got := all(t, l); len(got) != found.Records {
