@@ -69,6 +69,7 @@ type spoolCommands struct {
 
 // asideEvent is an event that was set aside, as it is shown.
 type asideEvent struct {
+	ID     string          `json:"id"`
 	At     time.Time       `json:"at"`
 	Set    time.Time       `json:"set_aside_at"`
 	Reason string          `json:"reason"`
@@ -79,12 +80,12 @@ type asideEvent struct {
 
 // aside reads what was set aside in the data folder, also beside a running sidecar.
 func (a *app) aside() (events []asideEvent, err error) {
-	all, err := spool.ReadAside(spool.Look(spoolFolder(a.config.DataDir)))
+	all, err := spool.ReadAside(spool.LookAt(spoolFolder(a.config.DataDir)))
 	if err != nil {
 		return nil, err
 	}
 	for _, r := range all {
-		shown := asideEvent{At: r.At, Set: r.Set, Reason: r.Reason}
+		shown := asideEvent{ID: r.ID, At: r.At, Set: r.Set, Reason: r.Reason}
 		if e, err := ledger.DecodeSpooled(r.Data); err == nil {
 			shown.SID, shown.Name = e.SID, e.Name
 			if shown.Event, err = json.Marshal(e); err != nil {
@@ -114,26 +115,24 @@ func (c *spoolList) Run(a *app) error {
 		return err
 	}
 	for _, e := range events {
-		if _, err := fmt.Fprintf(a.out, "%s  %s %s: %s\n", e.At.Format(time.RFC3339), e.SID, e.Name, e.Reason); err != nil {
+		if _, err := fmt.Fprintf(a.out, "%s  %s  %s %s: %s\n", e.ID, e.At.Format(time.RFC3339), e.SID, e.Name, e.Reason); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-type spoolRetry struct{ jsonFlag }
+type spoolRetry struct {
+	IDs []string `arg:"" optional:"" help:"Which, by the ids that list shows; without any, all."`
+	jsonFlag
+}
 
 func (c *spoolRetry) Run(a *app) error {
-	events, err := a.aside()
+	asked, err := spool.AskRetry(spool.LookAt(spoolFolder(a.config.DataDir)), c.IDs...)
 	if err != nil {
 		return err
 	}
-	if len(events) > 0 {
-		if err := spool.AskRetry(spool.Look(spoolFolder(a.config.DataDir))); err != nil {
-			return err
-		}
-	}
-	return c.print(a, map[string]int{"events": len(events)}, "The sidecar tries %d events again within a second, or when it is started.", len(events))
+	return c.print(a, map[string]int{"events": asked}, "The sidecar tries %d events again within a second, or when it is started.", asked)
 }
 
 type spoolExport struct{}

@@ -72,7 +72,7 @@ func TestSpoolsThatCannotBeHad(t *testing.T) {
 	dir := t.TempDir()
 	settings := []string{"DATABASE_URL=" + pgtest.URL(t), "RINGSIDE_DATA_DIR=" + dir}
 	side := serve(t, settings...)
-	if status, _, errs := command(t, settings, "serve"); status != exitFailed || !strings.Contains(errs, "another program's; give each its own RINGSIDE_DATA_DIR") {
+	if status, _, errs := command(t, settings, "serve"); status != exitFailed || !strings.Contains(errs, "give each a RINGSIDE_DATA_DIR of its own") {
 		t.Errorf("a second sidecar on the folder: %d %s", status, errs)
 	}
 	side.stop()
@@ -115,7 +115,7 @@ func TestSpoolCommands(t *testing.T) {
 	}
 	side := serve(t, settings...) // which finds that it belongs to no organisation, and sets it aside again
 	until(t, "it was tried again", func() bool {
-		aside, err := spool.ReadAside(spool.Look(spoolFolder(dir)))
+		aside, err := spool.ReadAside(spool.LookAt(spoolFolder(dir)))
 		return err == nil && len(aside) == 1 && aside[0].Reason != "Postgres says no" && time.Since(aside[0].Set) < time.Hour
 	})
 	side.stop()

@@ -207,7 +207,6 @@ var design = []layer{
 		{"internal/problem", "settings that Twilio would refuse are refused in words"},
 	}},
 	{"internal/gather", nil},
-	{"internal/spool", nil},
 	{"internal/seal", nil},
 	{"internal/spool", nil},
 	{"internal/reach", nil},

@@ -12,7 +12,7 @@ import (
 
 // Spool keeps events while Postgres does not. Package spool's Log implements it.
 type Spool interface {
-	Append(data []byte) error
+	Append(data ...[]byte) error
 	Oldest(most, bytes int) ([]spool.Record, error)
 	Done(records ...spool.Record) error
 	SetAside(r spool.Record, reason string) error

@@ -220,8 +220,8 @@ func TestPoisonInTheSpool(t *testing.T) {
 	if err != nil || len(aside) != 2 || r.Stats().SetAside != 2 {
 		t.Fatalf("set aside: %+v, %v", aside, err)
 	}
-	if err := spool.AskRetry(folder); err != nil {
-		t.Fatal(err)
+	if n, err := spool.AskRetry(folder); n != 2 || err != nil {
+		t.Fatalf("asked for %d: %v", n, err)
 	}
 	eventually(t, "they are tried again", func() bool { return r.Stats().SetAside == 4 && r.Stats().Spool.Records == 0 })
 	if again, err := spool.ReadAside(folder); err != nil || len(again) != 2 {

@@ -94,9 +94,6 @@ const (
 	probeName = "probe"
 )
 
-// Look is the folder of another program's log, for [ReadAside] and [AskRetry].
-func Look(path string) *Dir { return &Dir{path: path} }
-
 // Close gives the folder up.
 func (d *Dir) Close() error {
 	if d.lock == nil {
@@ -110,6 +107,9 @@ func (d *Dir) in(name string) string { return filepath.Join(d.path, name) }
 // List implements [FS].
 func (d *Dir) List() (names []string, err error) {
 	entries, err := os.ReadDir(d.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // nothing was ever kept
+	}
 	for _, e := range entries {
 		if e.Type().IsRegular() && e.Name() != lockName {
 			names = append(names, e.Name())

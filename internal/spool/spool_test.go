@@ -131,6 +131,12 @@ func TestFoldersThatCannotBeWritten(t *testing.T) {
 func TestAppendersShareAnFsync(t *testing.T) {
 	t.Parallel()
 	m := newMemory()
+	m.fault = func(operation string) error {
+		if operation == "sync" {
+			time.Sleep(time.Millisecond) // as a disk takes
+		}
+		return nil
+	}
 	l, _ := open(t, m, spool.Options{})
 	var appenders sync.WaitGroup
 	const count = 2000
