@@ -123,7 +123,7 @@ func TestFoldersThatCannotBeWritten(t *testing.T) {
 	}
 	folder := filepath.Join(t.TempDir(), "spool")
 	check(t, os.Mkdir(folder, 0o500))
-	if _, err := spool.OpenDir(folder); err == nil || !strings.Contains(err.Error(), "cannot be written") {
+	if _, err := spool.OpenDir(folder); err == nil || !strings.Contains(err.Error(), "needs a folder that can be written") {
 		t.Errorf("a folder that cannot be written: %v", err)
 	}
 }
