@@ -145,8 +145,14 @@ const beforeSQL = `SELECT set_config('plan_cache_mode', 'force_generic_plan', tr
 // stillLock is held shared by those who write events, and alone by those who must not be written past.
 const stillLock = 0x72696e6773696465 // "ringside"
 
-// apply writes a batch in one transaction and one round trip. The fence goes up before.
+// apply writes a batch in one transaction and one round trip. The fence goes up before, but only once there is a
+// connection: while Postgres is away nothing is committed, and callers who are held may be served as they are.
 func apply(ctx context.Context, pool *pgxpool.Pool, fence contacts.Fence, key contacts.ErasureKey, batch []*Event) error {
+	conn, err := postgres.Acquire(ctx, pool)
+	if err != nil {
+		return fmt.Errorf("write %d events: %w", len(batch), err)
+	}
+	defer conn.Release()
 	shared := raise(ctx, fence, batch)
 	began := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, postgres.FencedCommit)
@@ -156,7 +162,7 @@ func apply(ctx context.Context, pool *pgxpool.Pool, fence contacts.Fence, key co
 	statements.Queue(postgres.FencedSQL, postgres.OnOff(shared))
 	statements.Queue(beforeSQL, stillLock)
 	statements.Queue(applySQL, columns(distinct(batch), key)...)
-	err := pool.SendBatch(bounded, &statements).Close()
+	err = conn.SendBatch(bounded, &statements).Close()
 	if err != nil || time.Since(began) > postgres.FencedCommit {
 		raise(context.WithoutCancel(ctx), fence, batch) // it may have been committed, or may yet be
 	}

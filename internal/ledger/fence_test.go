@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -60,15 +59,40 @@ func TestRule17_TheFenceGoesUpAgainWhenTheOutcomeIsUnknown(t *testing.T) {
 	pool := pgtest.New(t)
 	p := newPlace(t, pool)
 	hold(t, pool)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	var f fence
-	err := ledger.Apply(ctx, pool, &f, nil, []*ledger.Event{p.ended("CA1", 60)})
-	if !errors.Is(err, context.DeadlineExceeded) {
-		t.Fatalf("error %v, want the deadline", err)
+	ctx, cancel := context.WithCancel(t.Context())
+	f := fence{told: cancel} // given up as soon as the fence is up
+	if err := ledger.Apply(ctx, pool, &f, nil, []*ledger.Event{p.ended("CA1", 60)}); !errors.Is(err, context.Canceled) {
+		t.Fatalf("error %v, want the end of the context", err)
 	}
 	if diff := cmp.Diff([]phone.Number{alex, alex}, f.raised[p.org.ID]); diff != "" {
 		t.Errorf("fenced (-want, +got):\n%s", diff)
+	}
+}
+
+// While Postgres is away nothing is committed: whoever is held in the cache may stay there, and is greeted by name.
+func TestNobodyIsFencedWhilePostgresIsAway(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Stoppable(t)
+	pool := openOwn(t, server)
+	p := newPlace(t, pool)
+	server.Kill()
+	pool.Reset() // a connection may outlive the server it was made to for a moment
+	var f fence
+	if err := ledger.Apply(t.Context(), pool, &f, nil, []*ledger.Event{p.ended("CA1", 60)}); err == nil {
+		t.Fatal("an event was written while Postgres was away")
+	}
+	if _, err := contacts.NewBook(pool, &f).Add(t.Context(), p.org, contacts.Draft{Name: "Jo", Phone: string(jo)}); err == nil {
+		t.Fatal("a contact was added while Postgres was away")
+	}
+	if len(f.raised) > 0 {
+		t.Errorf("fenced %v", f.raised)
+	}
+	server.Start()
+	if err := ledger.Apply(t.Context(), pool, &f, nil, []*ledger.Event{p.ended("CA1", 60)}); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff([]phone.Number{alex}, f.raised[p.org.ID]); diff != "" {
+		t.Errorf("fenced when it was back (-want, +got):\n%s", diff)
 	}
 }
 

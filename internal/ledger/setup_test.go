@@ -259,6 +259,7 @@ func hold(tb testing.TB, pool *pgxpool.Pool) (release func()) {
 type fence struct {
 	mu     sync.Mutex
 	raised map[org.ID][]phone.Number
+	told   func() // is called when it is up; nil: nobody is
 }
 
 func (f *fence) Raise(_ context.Context, id org.ID, numbers ...phone.Number) bool {
@@ -268,5 +269,8 @@ func (f *fence) Raise(_ context.Context, id org.ID, numbers ...phone.Number) boo
 		f.raised = map[org.ID][]phone.Number{}
 	}
 	f.raised[id] = append(f.raised[id], numbers...)
+	if f.told != nil {
+		f.told()
+	}
 	return true
 }

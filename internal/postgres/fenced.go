@@ -19,19 +19,33 @@ const FencedCommit = 2 * time.Second
 // each time, so that a commit in between is within FencedCommit of one.
 const settleEvery = 500 * time.Millisecond
 
+// Acquire takes a connection of the pool on which a fenced transaction is to run, within FencedCommit. Where
+// Postgres is away it fails before the fence goes up, which would take callers away who can be served as they
+// were: nothing was committed.
+func Acquire(ctx context.Context, pool *pgxpool.Pool) (*pgxpool.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, FencedCommit)
+	defer cancel()
+	return pool.Acquire(ctx)
+}
+
 // Fenced runs fn in a transaction whose changes concern cached callers. raise is called before the
 // transaction begins and reports whether every sidecar sees that fence; if so the triggers need not
 // announce the change. When the transaction took too long, or it is unknown whether it committed,
 // the fence is raised again; a transaction that the server may commit yet, silently, is followed in
 // the background until its outcome is known or pool is closed.
 func Fenced(ctx context.Context, pool *pgxpool.Pool, raise func(context.Context) (shared bool), fn func(context.Context, pgx.Tx) error) error {
+	conn, err := Acquire(ctx, pool)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
 	began := time.Now()
 	shared := raise(ctx)
 	bounded, cancel := context.WithTimeout(ctx, FencedCommit)
 	defer cancel()
 	var xid string
 	done := false // an error before is certainly no commit
-	err := pgx.BeginFunc(bounded, pool, func(tx pgx.Tx) (err error) {
+	err = pgx.BeginFunc(bounded, conn, func(tx pgx.Tx) (err error) {
 		if err := tx.QueryRow(bounded, fencedXIDSQL, OnOff(shared)).Scan(nil, &xid); err != nil {
 			return err
 		}
