@@ -81,7 +81,7 @@ func (c *Callers) Find(ctx context.Context, id org.ID, n phone.Number) (recogniz
 		return recognize.Finding{Record: record, Steps: []recognize.Step{step}}, nil
 	case state == slotHeld && c.postgresAway():
 		step.Outcome, step.AgeMS = "served although Postgres is away", age.Milliseconds()
-		return recognize.Finding{Record: record, Steps: []recognize.Step{step}}, nil
+		return recognize.Finding{Record: record, Steps: []recognize.Step{step}, Stale: true}, nil
 	case state == slotHeld:
 		step.Outcome = "distrusted"
 	case state == slotFenced:
@@ -108,6 +108,7 @@ func (c *Callers) Find(ctx context.Context, id org.ID, n phone.Number) (recogniz
 	if finding.Record == nil {
 		return finding, err
 	}
+	finding.Stale = err != nil || f.old
 	if err != nil { // an old name beats none
 		finding.Steps = append(finding.Steps, recognize.Step{Tier: recognize.TierPostgres, Outcome: "no answer: what was held is served"})
 	}
@@ -153,6 +154,7 @@ func (c *Callers) lookUp(key callerKey, f *flight) {
 	if err != nil {
 		c.noteAway()
 		if stale := f.stale.Load(); stale != nil {
+			f.old = true
 			f.land(stale, nil)
 			return
 		}
@@ -186,7 +188,7 @@ func (c *Callers) lookInRedis(ctx context.Context, key callerKey, f *flight, cur
 	case seen.record != nil && current:
 		step.Outcome, done = outcome(seen.record), true
 	case seen.record != nil && c.postgresAway():
-		step.Outcome, done = "served although Postgres is away", true
+		step.Outcome, done, f.old = "served although Postgres is away", true, true
 	case seen.record != nil:
 		step.Outcome = "distrusted"
 		f.stale.Store(seen.record)

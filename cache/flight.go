@@ -17,6 +17,7 @@ type flight struct {
 	err    error
 	// stale is an entry that could not be believed, in case nothing better comes in time.
 	stale atomic.Pointer[recognize.Record]
+	old   bool // record is such an entry
 
 	mu    sync.Mutex
 	steps []recognize.Step

@@ -51,7 +51,7 @@ func TestTheCallerWaitsNoLongerThanTheBudget(t *testing.T) {
 					t.Errorf("it took %s, in the trace %d µs of %d ms; want %s", took, d.Trace.TookMicros, d.Trace.BudgetMS, tt.took)
 				}
 				found := tt.rule == recognize.RuleContactName
-				if d.Trace.Rule != tt.rule || d.Caller.Known != found || d.OutOfTime == found || d.Trace.OutOfTime != (tt.rule == recognize.RuleOutOfTime) {
+				if d.Trace.Rule != tt.rule || d.Caller.Known != found || d.OutOfTime == found || d.Caller.Provisional == found || d.Trace.OutOfTime != (tt.rule == recognize.RuleOutOfTime) {
 					t.Errorf("rule %s, known %v, out of time %v, in the trace %v; want %s", d.Trace.Rule, d.Caller.Known, d.OutOfTime, d.Trace.OutOfTime, tt.rule)
 				}
 				if !found && (encoded(t, d.Caller) != unknownJSON || d.Greeting != "Hello, how can I help?" || !d.Trusted || d.Number != alexNumber) {

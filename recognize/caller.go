@@ -40,6 +40,9 @@ type Caller struct {
 	// CallContext is why the organisation has called them, as whoever placed the call said; "" on calls
 	// that come in.
 	CallContext string `json:"call_context,omitempty"`
+	// Provisional: Postgres could not be asked in time. What is here may be out of date, and somebody unknown
+	// may be known.
+	Provisional bool `json:"provisional,omitempty"`
 }
 
 // Unknown is what the agent is told of somebody unknown, or of a caller who turned out to be
@@ -170,6 +173,9 @@ func (c *Caller) Context() string {
 	}
 	if c.GreetedByName {
 		b.WriteString("The caller has already been greeted by name.\n")
+	}
+	if c.Provisional {
+		b.WriteString("The address book does not answer just now: this may be out of date.\n")
 	}
 	return b.String()
 }

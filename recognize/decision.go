@@ -120,6 +120,7 @@ func (r *Recognizer) Decide(ctx context.Context, call Call) *Decision {
 	d := settle(call, verdict, finding.Record)
 	// A look-up that failed is worth another try as well, once the call is answered.
 	d.OutOfTime = err != nil
+	d.Caller.Provisional = verdict.lookUp && (err != nil || finding.Stale)
 	d.Trace.Steps = finding.Steps
 	d.Trace.TookMicros = time.Since(began).Microseconds()
 	d.Trace.BudgetMS = r.budget.Milliseconds()
@@ -143,6 +144,7 @@ func (r *Recognizer) Late(ctx context.Context, call Call) (d *Decision, ok bool)
 		if err == nil {
 			d := settle(call, verdict, finding.Record)
 			d.Greeting, d.Caller.GreetedByName, d.Trace.GreetedByName = "", false, false // they have been greeted
+			d.Caller.Provisional = finding.Stale
 			d.Trace.Rule = RuleOutOfTime
 			d.Trace.Why = RuleOutOfTime.sentence(d, call)
 			d.Trace.Steps = finding.Steps

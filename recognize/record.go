@@ -78,6 +78,8 @@ type Step struct {
 type Finding struct {
 	Record *Record
 	Steps  []Step
+	// Stale: Postgres could not be asked, and what was held is served as it is.
+	Stale bool
 }
 
 // Directory finds a caller by organisation and exact number. A number that nobody has is a Finding

@@ -125,7 +125,7 @@ func TestCallWhilePostgresIsSlow(t *testing.T) {
 	shop := openShop(t, url)
 	proxy, slowURL := faulty(t, url)
 	side := serve(t, "DATABASE_URL="+slowURL, defaultBudget)
-	proxy.SetDelay(2 * time.Second)
+	proxy.SetDelay(time.Second) // a new connection needs several answers, and a look-up may take five seconds
 
 	twilio, told := shop.twilio(side.Listen), make(chan struct{})
 	twilio.Sleep = func(ctx context.Context, _ time.Duration) error { return wait(ctx, told) }

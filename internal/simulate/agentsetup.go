@@ -28,6 +28,7 @@ type Caller struct {
 	Campaign      json.RawMessage `json:"campaign"`
 	History       []PastContact   `json:"history"`
 	GreetedByName bool            `json:"greeted_by_name"`
+	Provisional   bool            `json:"provisional"`
 }
 
 // PastContact is an earlier call or message of the caller's.
