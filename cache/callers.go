@@ -20,12 +20,29 @@ const (
 	processLife = time.Second // of an entry in the process, beside Redis
 )
 
-// How long entries live. Short enough that a forgotten caller costs no memory for long; what keeps
-// them true is the fence, not these.
+// How long entries are believed, and how long those of people who are known are kept, in case Postgres is away when they
+// call again. What keeps them true is the fence, not these.
 const (
 	knownLife   = 10 * time.Minute
 	unknownLife = 2 * time.Minute
+	keptLife    = 24 * time.Hour
 )
+
+// believed is how long an entry is as good as Postgres.
+func believed(r *recognize.Record) time.Duration {
+	if r.Known() {
+		return knownLife
+	}
+	return unknownLife
+}
+
+// kept is how long an entry is there.
+func kept(r *recognize.Record) time.Duration {
+	if r.Known() {
+		return keptLife
+	}
+	return unknownLife
+}
 
 const (
 	joinWithin   = 500 * time.Millisecond // a look-up older than this is not joined
@@ -48,9 +65,10 @@ type Callers struct {
 	current func() bool
 	// Timed is told of every place that was asked and how long it took, those too that nobody waited
 	// for to the end. It may be nil, and is not to be changed once callers are looked up.
-	Timed   func(recognize.Step)
-	flights flights
-	away    atomic.Int64 // until when Postgres counts as away; nanoseconds since shelf.start
+	Timed     func(recognize.Step)
+	flights   flights
+	refresher refresher
+	away      atomic.Int64 // until when Postgres counts as away; nanoseconds since shelf.start
 }
 
 // NewCallers returns a cache in front of next: in Redis as well as in the process if memory is a
@@ -76,12 +94,14 @@ func (c *Callers) Find(ctx context.Context, id org.ID, n phone.Number) (recogniz
 	step := recognize.Step{Tier: recognize.TierProcess, Micros: time.Since(began).Microseconds()}
 	c.timed(step)
 	switch {
-	case state == slotHeld && current:
+	case state == slotHeld && current && age < believed(record):
 		step.Outcome, step.AgeMS = outcome(record), age.Milliseconds()
 		return recognize.Finding{Record: record, Steps: []recognize.Step{step}}, nil
 	case state == slotHeld && c.postgresAway():
 		step.Outcome, step.AgeMS = "served although Postgres is away", age.Milliseconds()
 		return recognize.Finding{Record: record, Steps: []recognize.Step{step}, Stale: true}, nil
+	case state == slotHeld && current:
+		step.Outcome = "too old"
 	case state == slotHeld:
 		step.Outcome = "distrusted"
 	case state == slotFenced:
@@ -133,8 +153,9 @@ func (c *Callers) lookUp(key callerKey, f *flight) {
 	// Redis is not usable.
 	current := c.current()
 	// An earlier flight may have landed between the caller's look at the shelf and this one's start.
-	if record, age, state := c.shelf.get(key); state == slotHeld && current {
+	if record, age, state := c.shelf.get(key); state == slotHeld && current && age < believed(record) {
 		f.note(recognize.Step{Tier: recognize.TierProcess, Outcome: outcome(record), AgeMS: age.Milliseconds()})
+		f.held = true
 		f.land(record, nil)
 		return
 	}
@@ -144,6 +165,7 @@ func (c *Callers) lookUp(key callerKey, f *flight) {
 		var done bool
 		if seen, done = c.lookInRedis(ctx, key, f, current); done {
 			c.shelf.fill(key, f.record, began, processLife, generation)
+			f.held = !f.old
 			return
 		}
 	}
@@ -162,17 +184,14 @@ func (c *Callers) lookUp(key callerKey, f *flight) {
 		return
 	}
 	f.land(finding.Record, nil)
-	life := knownLife
-	if !finding.Record.Known() {
-		life = unknownLife
-	}
+	life := kept(finding.Record)
 	if c.remote == nil {
-		c.shelf.fill(key, finding.Record, began, life, generation)
+		f.held = c.shelf.fill(key, finding.Record, began, life, generation)
 		return
 	}
 	c.shelf.fill(key, finding.Record, began, processLife, generation)
 	if !seen.at.IsZero() && !seen.fenced {
-		_ = c.remote.fill(ctx, key, seen, finding.Record, life) // a cache that is not filled costs a look-up, no more
+		f.held = c.remote.fill(ctx, key, seen, finding.Record, life) // a cache that is not filled costs a look-up, no more
 	}
 }
 
@@ -185,12 +204,14 @@ func (c *Callers) lookInRedis(ctx context.Context, key callerKey, f *flight, cur
 	switch {
 	case err != nil:
 		step.Outcome = "failed"
-	case seen.record != nil && current:
+	case seen.record != nil && current && seen.age < believed(seen.record):
 		step.Outcome, done = outcome(seen.record), true
 	case seen.record != nil && c.postgresAway():
 		step.Outcome, done, f.old = "served although Postgres is away", true, true
 	case seen.record != nil:
-		step.Outcome = "distrusted"
+		if step.Outcome = "distrusted"; current {
+			step.Outcome = "too old"
+		}
 		f.stale.Store(seen.record)
 	case seen.fenced:
 		step.Outcome = "fenced"
@@ -198,7 +219,7 @@ func (c *Callers) lookInRedis(ctx context.Context, key callerKey, f *flight, cur
 		step.Outcome = "miss"
 	}
 	if seen.record != nil {
-		step.AgeMS = max(0, time.Since(seen.stored).Milliseconds())
+		step.AgeMS = seen.age.Milliseconds()
 	}
 	f.note(step)
 	c.timed(step)

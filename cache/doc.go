@@ -46,6 +46,10 @@
 //     epoch on before it believes Redis again, and makes the writer's transaction announce its
 //     change, so that sidecars that do reach Redis put the fence up.
 //
+// An entry is believed for knownLife (10 min; unknownLife for nobody's number) and kept for a day, in case
+// Postgres is away when somebody calls again. Since the end of each call fences its caller, whoever has
+// called is read again once the fence is gone ([Callers.KeepFresh]).
+//
 // Beside Redis, an entry is held in the process for processLife (1 s) from the moment its read
 // began, since fences of other sidecars do not reach into this one. Without Redis the process'
 // entries live long, every write is announced, and the listener's fences keep them true.

@@ -18,10 +18,13 @@ type flight struct {
 	// stale is an entry that could not be believed, in case nothing better comes in time.
 	stale atomic.Pointer[recognize.Record]
 	old   bool // record is such an entry
+	held  bool // record is at hand for whoever asks next; to be read once the look-up has ended
 
 	mu    sync.Mutex
 	steps []recognize.Step
 }
+
+func newFlight() *flight { return &flight{began: time.Now(), done: make(chan struct{})} }
 
 func (f *flight) note(steps ...recognize.Step) {
 	f.mu.Lock()
@@ -54,7 +57,7 @@ func (fs *flights) join(key callerKey, start func(callerKey, *flight)) *flight {
 	if f := fs.running[key]; f != nil && time.Since(f.began) < joinWithin {
 		return f
 	}
-	f := &flight{began: time.Now(), done: make(chan struct{})}
+	f := newFlight()
 	fs.running[key] = f
 	go start(key, f)
 	return f

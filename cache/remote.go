@@ -240,8 +240,8 @@ func keyCaller(k callerKey) string {
 // view is what Redis holds for a caller at one moment.
 type view struct {
 	record *recognize.Record // nil: none that may be believed
-	stored time.Time
-	fenced bool // nothing that is read now may be stored
+	age    time.Duration     // of the record, by Redis' clock
+	fenced bool              // nothing that is read now may be stored
 	// epoch and org are the epochs under which the read that follows may be stored; "" forbids it.
 	epoch, org string
 	at         time.Time // Redis' clock
@@ -273,7 +273,7 @@ func (r *remote) look(ctx context.Context, k callerKey) (view, error) {
 	if body, ok := strings.CutPrefix(entry, v.prefix(k)); ok {
 		var e entryJSON
 		if json.Unmarshal([]byte(body), &e) == nil && e.Record != nil { // anything else is rubbish, and a miss
-			v.record, v.stored = e.Record, time.UnixMilli(e.StoredMS)
+			v.record, v.age = e.Record, max(0, v.at.Sub(time.UnixMilli(e.ReadMS)))
 		}
 	}
 	return v, nil
@@ -287,37 +287,43 @@ func (v *view) prefix(k callerKey) string {
 
 // entryJSON is a caller as Redis holds it, behind the prefix.
 type entryJSON struct {
-	StoredMS int64             `json:"at"`
-	Record   *recognize.Record `json:"record"`
+	ReadMS int64             `json:"at"` // when it was read, or a moment before; Redis' clock
+	Record *recognize.Record `json:"record"`
 }
 
 // fillScript stores an entry (its prefix ARGV 3 and body ARGV 4, for ARGV 5 ms) if the epochs (KEYS 1
 // and 2) are still those under which its read began (ARGV 1 and 2), the read began (ARGV 6, Redis'
-// clock in µs) less than ARGV 7 µs ago, and there is neither a fence nor an entry of this prefix.
+// clock in µs) less than ARGV 7 µs ago, and there is neither a fence nor an entry of this prefix whose read began later.
 var fillScript = redis.NewScript(`
 if redis.pcall('GET', KEYS[1]) ~= ARGV[1] or redis.pcall('GET', KEYS[2]) ~= ARGV[2] then return 0 end
 local t = redis.call('TIME')
 local age = t[1] * 1000000 + t[2] - ARGV[6]
 if age < 0 or age >= tonumber(ARGV[7]) then return 0 end
 local held = redis.pcall('GET', KEYS[3])
-if type(held) == 'string' and (held == '` + fenceMark + `' or string.sub(held, 1, #ARGV[3]) == ARGV[3]) then return 0 end
+if held == '` + fenceMark + `' then return 0 end
+if type(held) == 'string' and string.sub(held, 1, #ARGV[3]) == ARGV[3] then
+	local read = tonumber(string.match(held, '^{"at":(%d+)', #ARGV[3] + 1))
+	if read and read * 1000 >= tonumber(ARGV[6]) then return 0 end
+end
 redis.call('SET', KEYS[3], ARGV[3] .. ARGV[4], 'PX', ARGV[5])
 return 1`)
 
-// fill stores what a read found that began after v was looked at.
-func (r *remote) fill(ctx context.Context, k callerKey, v view, record *recognize.Record, life time.Duration) error {
+// fill stores what a read found that began after v was looked at. It reports whether that is what is held now. An
+// organisation's first fill only makes its epoch.
+func (r *remote) fill(ctx context.Context, k callerKey, v view, record *recognize.Record, life time.Duration) bool {
 	if v.epoch == "" {
-		return r.renewEpochs(ctx, k.org)
+		_ = r.renewEpochs(ctx, k.org)
+		return false
 	}
-	body, err := json.Marshal(entryJSON{StoredMS: time.Now().UnixMilli(), Record: record})
+	body, err := json.Marshal(entryJSON{ReadMS: v.at.UnixMilli(), Record: record})
 	if err != nil {
-		return fmt.Errorf("encode caller: %w", err)
+		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.patience.write)
 	defer cancel()
-	err = fillScript.Run(ctx, r.client, []string{keyEpoch, keyOrgEpoch(k.org), keyCaller(k)},
-		v.epoch, v.org, v.prefix(k), body, life.Milliseconds(), v.at.UnixMicro(), fillAge.Microseconds()).Err()
-	return r.noted(err)
+	stored, err := fillScript.Run(ctx, r.client, []string{keyEpoch, keyOrgEpoch(k.org), keyCaller(k)},
+		v.epoch, v.org, v.prefix(k), body, life.Milliseconds(), v.at.UnixMicro(), fillAge.Microseconds()).Int()
+	return r.noted(err) == nil && stored == 1
 }
 
 // raise puts up fences. It reports whether they stand.

@@ -77,18 +77,20 @@ func (sh *shard[K, V]) live(key K, now time.Duration) (slot[V], bool) {
 }
 
 // fill stores a value whose read began at began, for life from that moment. It does not if a fence
-// or what was read later is there, the read is too old, or the shelf was cleared since generation.
-func (s *shelf[K, V]) fill(key K, value V, began, life time.Duration, generation uint64) {
+// or what was read later is there, the read is too old, or the shelf was cleared since generation. It
+// reports whether it does.
+func (s *shelf[K, V]) fill(key K, value V, began, life time.Duration, generation uint64) bool {
 	now, sh := s.now(), s.shard(key)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if held, ok := sh.live(key, now); ok && (held.fence || held.stored >= began) {
-		return
+		return false
 	}
 	if now-began >= fillAge || now < sh.refuseUntil || generation != s.generation.Load() || now >= began+life {
-		return
+		return false
 	}
 	s.put(sh, key, slot[V]{value: value, stored: began, expires: began + life}, now)
+	return true
 }
 
 // claim stores value unless one is there, and returns the one that holds. first tells whether it is

@@ -54,7 +54,7 @@ func TestTheCallerWaitsNoLongerThanTheBudget(t *testing.T) {
 				if d.Trace.Rule != tt.rule || d.Caller.Known != found || d.OutOfTime == found || d.Caller.Provisional == found || d.Trace.OutOfTime != (tt.rule == recognize.RuleOutOfTime) {
 					t.Errorf("rule %s, known %v, out of time %v, in the trace %v; want %s", d.Trace.Rule, d.Caller.Known, d.OutOfTime, d.Trace.OutOfTime, tt.rule)
 				}
-				if !found && (encoded(t, d.Caller) != unknownJSON || d.Greeting != "Hello, how can I help?" || !d.Trusted || d.Number != alexNumber) {
+				if !found && (encoded(t, d.Caller) != provisionalJSON || d.Greeting != "Hello, how can I help?" || !d.Trusted || d.Number != alexNumber) {
 					t.Errorf("served as %s, %q, trusted %v, number %q", encoded(t, d.Caller), d.Greeting, d.Trusted, string(d.Number))
 				}
 				if tt.took > 0 && len(d.Trace.Steps) != 1 {

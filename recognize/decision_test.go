@@ -20,6 +20,9 @@ import (
 // unknownJSON is what an agent gets of somebody unknown (docs/agent-protocol.md).
 const unknownJSON = `{"known":false,"source":"","name":"","email":"","tags":[],"notes":"","campaign":null,"history":[],"greeted_by_name":false}`
 
+// provisionalJSON is what it gets of somebody who could not be looked up in time.
+const provisionalJSON = `{"known":false,"source":"","name":"","email":"","tags":[],"notes":"","campaign":null,"history":[],"greeted_by_name":false,"provisional":true}`
+
 func encoded(t *testing.T, v any) string {
 	t.Helper()
 	text, err := json.Marshal(v)

@@ -151,6 +151,8 @@ func (s Step) inWords() string {
 		outcome = "was being changed at that moment, so it was not asked further"
 	case s.Outcome == "distrusted":
 		outcome = "was not trusted just then"
+	case s.Outcome == "too old":
+		outcome = "had it for too long to be sure"
 	case s.Outcome == "timeout":
 		outcome = "did not answer in time"
 	case strings.HasPrefix(s.Outcome, "failed"):

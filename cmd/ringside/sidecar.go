@@ -150,7 +150,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	callers.Timed = func(step recognize.Step) { s.metrics.Looked(string(step.Tier), step.Micros) }
 	calls := cache.NewCalls(s.redis)
 	s.book = contacts.NewBook(s.db.Pool, callers)
-	var keeping []ledger.RecorderOption
+	keeping := []ledger.RecorderOption{ledger.WithRefresher(callers)}
 	if s.demo == nil { // two demos may share a data folder, and what they have is removed in the end
 		log, err := s.openSpool()
 		if err != nil {
@@ -233,6 +233,7 @@ func (s *sidecar) listen(callers *cache.Callers, calls *cache.Calls) {
 		}
 	}
 	s.background.Go(func() { s.listener.Run(ctx) })
+	s.background.Go(func() { callers.KeepFresh(ctx) })
 	s.background.Go(func() { s.upkeep(ctx) })
 	s.background.Go(func() { s.carryOn(ctx) })
 }

@@ -174,17 +174,23 @@ func apply(ctx context.Context, pool *pgxpool.Pool, fence contacts.Fence, key co
 
 // raise fences everybody whose history the batch changes. It reports whether all sidecars see it.
 func raise(ctx context.Context, fence contacts.Fence, batch []*Event) (shared bool) {
-	touched := map[org.ID][]phone.Number{}
-	for _, e := range batch {
-		if e.changesHistory() {
-			touched[e.OrgID] = append(touched[e.OrgID], e.Party)
-		}
-	}
+	people := touched(batch)
 	shared = true
-	for id, numbers := range touched {
+	for id, numbers := range people {
 		shared = fence.Raise(ctx, id, numbers...) && shared
 	}
-	return shared && len(touched) > 0
+	return shared && len(people) > 0
+}
+
+// touched returns everybody whose history the batch changes.
+func touched(batch []*Event) map[org.ID][]phone.Number {
+	people := map[org.ID][]phone.Number{}
+	for _, e := range batch {
+		if e.changesHistory() {
+			people[e.OrgID] = append(people[e.OrgID], e.Party)
+		}
+	}
+	return people
 }
 
 // distinct leaves out what repeats within a batch: of the same event, the first delivery counts.

@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"ringside/contacts"
+	"ringside/internal/org"
+	"ringside/internal/phone"
 	"ringside/internal/problem"
 	"ringside/internal/spool"
 )
@@ -50,6 +52,8 @@ type Recorder struct {
 
 	written, dropped, refused atomic.Int64
 
+	refresher Refresher // nil: callers are looked up when they call
+
 	// What follows is used with a spool alone.
 	spool                       Spool
 	budget                      time.Duration // for Postgres, before an event goes into the spool
@@ -57,6 +61,20 @@ type Recorder struct {
 	kept                        chan struct{} // something is in the spool
 	drainEnd                    chan struct{}
 	spooled, drained, setAsides atomic.Int64
+}
+
+// RecorderOption changes how a recorder keeps events.
+type RecorderOption func(*Recorder)
+
+// Refresher has callers looked up again soon, so that they are at hand when they call back. Package cache's Callers
+// implements it.
+type Refresher interface {
+	Refresh(id org.ID, numbers ...phone.Number)
+}
+
+// WithRefresher has callers looked up again whose history has changed.
+func WithRefresher(f Refresher) RecorderOption {
+	return func(r *Recorder) { r.refresher = f }
 }
 
 // NewRecorder returns a recorder and starts its writer; [Recorder.Close] ends it.
@@ -259,7 +277,6 @@ func (r *Recorder) write(batch []*pending) {
 		switch {
 		case err == nil:
 			r.away.Store(false)
-			r.written.Add(int64(len(batch)))
 			r.settle(batch, nil)
 			if wait > retryMin {
 				r.log.Info("events are written again", "events", len(batch))
@@ -311,7 +328,21 @@ func (r *Recorder) try(batch []*pending) error {
 	for i, p := range batch {
 		events[i] = p.event
 	}
-	return apply(r.alive, r.pool, r.fence, r.key, events)
+	return r.apply(events)
+}
+
+// apply writes events, and has callers looked up again whose history they have changed.
+func (r *Recorder) apply(events []*Event) error {
+	if err := apply(r.alive, r.pool, r.fence, r.key, events); err != nil {
+		return err
+	}
+	r.written.Add(int64(len(events)))
+	if r.refresher != nil {
+		for id, numbers := range touched(events) {
+			r.refresher.Refresh(id, numbers...)
+		}
+	}
+	return nil
 }
 
 func (r *Recorder) drop(batch []*pending, err error) {

@@ -26,9 +26,6 @@ func WithSpool(s Spool, budget time.Duration) RecorderOption {
 	return func(r *Recorder) { r.spool, r.budget = s, budget }
 }
 
-// RecorderOption changes how a recorder keeps events.
-type RecorderOption func(*Recorder)
-
 // spoolVersion begins each event in the spool, so that another version knows what it has before it.
 const spoolVersion = 1
 
@@ -154,9 +151,8 @@ func (r *Recorder) writeRecords(records []spool.Record) error {
 	if len(events) == 0 {
 		return nil
 	}
-	switch err := apply(r.alive, r.pool, r.fence, r.key, events); {
+	switch err := r.apply(events); {
 	case err == nil:
-		r.written.Add(int64(len(events)))
 		r.drained.Add(int64(len(events)))
 		return r.spool.Done(good...)
 	case refusedData(err) && len(good) > 1:
