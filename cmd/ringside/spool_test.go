@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"ringside/internal/ledger"
 	"ringside/internal/postgres/pgtest"
 	"ringside/internal/simulate"
@@ -119,4 +121,51 @@ func TestSpoolCommands(t *testing.T) {
 		return err == nil && len(aside) == 1 && aside[0].Reason != "Postgres says no" && time.Since(aside[0].Set) < time.Hour
 	})
 	side.stop()
+}
+
+// What is in the spool may be written again, whole, and changes nothing: that is what makes it safe to write it after a crash.
+func TestTheSpoolWrittenTwiceChangesNothing(t *testing.T) {
+	t.Parallel()
+	database := pgtest.Stoppable(t)
+	shop := openShop(t, database.URL())
+	data := t.TempDir()
+	settings := []string{"DATABASE_URL=" + database.URL(), "RINGSIDE_DATA_DIR=" + data}
+	side := serve(t, settings...)
+	side.awaitCurrent()
+	database.Kill()
+	for _, from := range []string{alex, stranger} {
+		shop.call(side.Listen, from, askAgent...)
+		_, err := shop.twilio(side.Listen).Send(t.Context(), simulate.Text{From: from, To: shopNumber, Body: "STOP"})
+		must(t, err)
+	}
+	side.kill()
+	kept := filepath.Join(t.TempDir(), "spool")
+	must(t, os.CopyFS(kept, os.DirFS(spoolFolder(data))))
+	database.Start()
+	shop.db.Reset()
+
+	drained := func() string {
+		side := serve(t, settings...)
+		until(t, "the spool is drained", func() bool { _, report := side.ready(); return report.Spooled == 0 && report.Status == "ready" })
+		side.stop()
+		var all string
+		must(t, shop.db.QueryRow(t.Context(), `
+			SELECT jsonb_pretty(jsonb_build_object(
+				'events', (SELECT jsonb_agg(to_jsonb(e) ORDER BY sid, event) FROM interaction_events e),
+				'interactions', (SELECT jsonb_agg(to_jsonb(i) ORDER BY sid) FROM interactions i),
+				'transcripts', (SELECT jsonb_agg(to_jsonb(t) ORDER BY sid, session_id) FROM transcripts t),
+				'contacts', (SELECT jsonb_agg(to_jsonb(c) ORDER BY id) FROM contacts c),
+				'opt-outs', (SELECT jsonb_agg(to_jsonb(o) ORDER BY phone) FROM opt_outs o),
+				'told', (SELECT jsonb_agg(to_jsonb(r) ORDER BY r.sid, r.type) FROM runtime_events r)))`).Scan(&all))
+		return all
+	}
+	before := drained()
+	if events := strings.Count(before, `"event": "status:completed"`); events != 2 {
+		t.Errorf("%d calls have ended:\n%s", events, before)
+	}
+	must(t, os.RemoveAll(spoolFolder(data)))
+	must(t, os.CopyFS(spoolFolder(data), os.DirFS(kept)))
+	if diff := cmp.Diff(before, drained()); diff != "" {
+		t.Errorf("written again (-before, +after):\n%s", diff)
+	}
 }
