@@ -26,6 +26,8 @@ type Call struct {
 	// what the campaign knows of this person, for it.
 	Greeting  string
 	Variables map[string]string
+	// Hurried: more come in than can be looked up.
+	Hurried bool
 }
 
 // Decision is what was decided about a call's caller, once: a repeated or fallback webhook gets the
@@ -105,7 +107,10 @@ func (r *Recognizer) Decide(ctx context.Context, call Call) *Decision {
 	verdict := judge(call)
 	var finding Finding
 	var err error
-	if verdict.lookUp {
+	switch {
+	case verdict.lookUp && call.Hurried:
+		verdict.rule = RuleOverloaded
+	case verdict.lookUp:
 		ctx, cancel := context.WithTimeout(ctx, r.budget)
 		finding, err = r.directory.Find(ctx, call.Org.ID, call.Party.Number)
 		cancel()
@@ -120,7 +125,7 @@ func (r *Recognizer) Decide(ctx context.Context, call Call) *Decision {
 	d := settle(call, verdict, finding.Record)
 	// A look-up that failed is worth another try as well, once the call is answered.
 	d.OutOfTime = err != nil
-	d.Caller.Provisional = verdict.lookUp && (err != nil || finding.Stale)
+	d.Caller.Provisional = verdict.lookUp && (err != nil || finding.Stale || call.Hurried)
 	d.Trace.Steps = finding.Steps
 	d.Trace.TookMicros = time.Since(began).Microseconds()
 	d.Trace.BudgetMS = r.budget.Milliseconds()

@@ -97,6 +97,9 @@ func Explain(t *Trace, agentID string, near []contacts.NearMiss, now *contacts.C
 	case RuleLookupFailed:
 		e.Because = "The address book could not be asked just then. What was found later went to the agent."
 		remedy(NoRemedy, "", "Look at the database and the cache on the overview.")
+	case RuleOverloaded:
+		e.Because = "More calls and messages came in at once than could be looked up, and nobody must wait."
+		remedy(NoRemedy, "", "If this happens often, run more sidecars.")
 	default:
 		e.Because = t.Why
 	}

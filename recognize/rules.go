@@ -26,6 +26,7 @@ const (
 	RuleAttestationBelow  Rule = "attestation_below_threshold"
 	RuleOutOfTime         Rule = "out_of_time"
 	RuleLookupFailed      Rule = "lookup_failed"
+	RuleOverloaded        Rule = "overloaded"
 )
 
 // verdict is what can be decided before anybody is looked up.
@@ -194,6 +195,8 @@ func (r Rule) sentence(d *Decision, call Call) string {
 		return "Not greeted by name: the address book did not answer in time. What it finds goes to the agent later."
 	case RuleLookupFailed:
 		return "Not greeted by name: the address book could not be asked. What is found later goes to the agent."
+	case RuleOverloaded:
+		return "Not greeted by name: more came in at once than could be looked up."
 	}
 	return ""
 }

@@ -110,7 +110,7 @@ func (s *Service) recognise(ctx context.Context, m *incoming) {
 	}
 	judged := true
 	m.decision = s.Recognizer.Decide(ctx, recognize.Call{SID: m.sid, Org: m.route.Org, Agent: m.route.Agent, Party: m.sender,
-		Own: s.own(m.req.Account.OrgID, m.sender), Judged: &judged, At: m.req.Arrived})
+		Own: s.own(m.req.Account.OrgID, m.sender), Judged: &judged, At: m.req.Arrived, Hurried: m.req.Hurried})
 	m.decision.Greeting, m.decision.Caller.GreetedByName, m.decision.Trace.GreetedByName = "", false, false // nobody is greeted
 	s.Metrics.Recognitions.WithLabelValues(string(m.decision.Trace.Rule)).Inc()
 }
@@ -131,7 +131,7 @@ func (s *Service) event(m *incoming) *ledger.Event {
 	form, at := m.req.Form, m.req.Arrived
 	e := &ledger.Event{OrgID: m.req.Account.OrgID, SID: strings.Clone(m.sid), Name: "sms", At: at, Kind: "message", Direction: "inbound",
 		From: strings.Clone(webhook.Bounded(form.Text("From"), webhook.MaxAddress)), To: strings.Clone(webhook.Bounded(form.Text("To"), webhook.MaxAddress)),
-		Status: "received", StartedAt: at, EndedAt: at, Text: strings.Clone(said(form.Text("Body"))), Media: media(form), Consent: m.keyword.consent(),
+		Status: "received", StartedAt: at, EndedAt: at, Text: strings.Clone(said(form.Get("Body"))), Media: media(form), Consent: m.keyword.consent(),
 		Detail: webhook.Details(form, kept...)}
 	if m.keyword == maybe {
 		e.Consent = ledger.OptIn
@@ -205,5 +205,5 @@ func (s *Service) notKept(err error, sid string) webhook.Reply {
 	if s.Due("not durable") {
 		s.Log.Error("messages cannot be made durable and are not acknowledged", "message_sid", sid, "error", err)
 	}
-	return unavailable(nil, nil)
+	return webhook.Unavailable(nil, nil)
 }

@@ -113,8 +113,11 @@ func (s *Service) answer(ctx context.Context, m *incoming, w *waiting) webhook.R
 // answerWithin is the most that a webhook may take: Twilio waits 15 s.
 const answerWithin = 14 * time.Second
 
-// patience is how long a webhook waits for what a runtime answers.
+// patience is how long a webhook waits for what a runtime answers. What comes later is sent over REST.
 func (s *Service) patience(ctx context.Context, m *incoming) (context.Context, context.CancelFunc) {
+	if m.req.Hurried {
+		return context.WithTimeout(ctx, 0)
+	}
 	return context.WithTimeout(ctx, min(s.ReplyBudget, answerWithin-time.Since(m.req.Arrived)))
 }
 

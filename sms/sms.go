@@ -88,12 +88,6 @@ func New(c Config) *Service {
 
 // Register adds the messaging paths to mux.
 func (s *Service) Register(mux *http.ServeMux) {
-	mux.Handle(pathSMS, s.Handle(pathSMS, s.inbound, unavailable))
-	mux.Handle(pathStatus, s.Handle(pathStatus, s.status, unavailable))
-}
-
-// unavailable is the answer when a message could not be made durable: Twilio asks again, or asks the
-// fallback URL, if the number is set so.
-func unavailable(*http.Request, *webhook.Request) webhook.Reply {
-	return webhook.Reply{Status: http.StatusServiceUnavailable, Outcome: "unavailable"}
+	mux.Handle(pathSMS, s.HandleKept(pathSMS, s.inbound))
+	mux.Handle(pathStatus, s.HandleKept(pathStatus, s.status))
 }

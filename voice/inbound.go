@@ -35,7 +35,7 @@ func (s *Service) inbound(r *http.Request, req *webhook.Request) webhook.Reply {
 		return s.nameless(r, req)
 	}
 	call := recognize.Call{SID: sid, Org: route.Org, Agent: route.Agent, Party: phone.Classify(ends.theirs()),
-		Attestation: req.Form.Text("StirVerstat"), At: req.Arrived}
+		Attestation: req.Form.Text("StirVerstat"), At: req.Arrived, Hurried: req.Hurried}
 	if ends.direction == outboundCall {
 		trusted := true // whoever is called has the number that was dialled
 		item := s.placed(r, route.Org.ID, sid)
@@ -166,10 +166,4 @@ func sorry(a *org.Agent) []byte {
 		d.Hangup()
 	}
 	return d.Bytes()
-}
-
-// unavailable is the answer when an event could not be made durable: Twilio's fallback or retry
-// applies, if set.
-func unavailable(*http.Request, *webhook.Request) webhook.Reply {
-	return webhook.Reply{Status: http.StatusServiceUnavailable, Outcome: "unavailable"}
 }

@@ -170,7 +170,7 @@ func (s *Service) durable(ctx context.Context, e *ledger.Event) webhook.Reply {
 		if s.Due("not durable") {
 			s.Log.Error("status callbacks cannot be made durable and are not acknowledged", "call_sid", e.SID, "error", err)
 		}
-		return webhook.Reply{Status: http.StatusServiceUnavailable, Outcome: "unavailable"}
+		return webhook.Unavailable(nil, nil)
 	}
 	return webhook.Reply{Status: http.StatusNoContent, Outcome: "recorded"}
 }

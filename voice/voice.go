@@ -91,7 +91,7 @@ func (s *Service) Register(mux *http.ServeMux) {
 	mux.Handle(pathVoice, s.Handle(pathVoice, s.inbound, s.apology))
 	mux.Handle(pathFallback, s.Handle(pathFallback, s.inbound, s.apology))
 	mux.Handle(pathAfter, s.Handle(pathAfter, s.after, s.apology))
-	mux.Handle(pathStatus, s.Handle(pathStatus, s.status, unavailable))
+	mux.Handle(pathStatus, s.HandleKept(pathStatus, s.status))
 	for _, d := range []*dialect{relayDialect, streamDialect} {
 		mux.HandleFunc(d.path, s.socket(d))
 		s.Metrics.RelaySessions.WithLabelValues(d.path) // shown before the first call, too

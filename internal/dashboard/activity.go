@@ -83,7 +83,7 @@ func recognisedWords(i ledger.Interaction) (words, badge string) {
 		return "blocked", "bad"
 	case "attestation_failed", "attestation_below_threshold":
 		return "not trusted", "bad"
-	case "out_of_time", "lookup_failed":
+	case "out_of_time", "lookup_failed", "overloaded":
 		return "not in time", "warn"
 	case "not_a_persons_number":
 		return "no number", ""

@@ -14,12 +14,14 @@ import (
 	"ringside/internal/twilio"
 )
 
-// Config is what a gate is made of. All fields are required.
+// Config is what a gate is made of. All fields but the last are required.
 type Config struct {
 	PublicURL twilio.PublicURL
 	Lines     *org.Switchboard
 	Metrics   *metrics.Metrics
 	Log       *slog.Logger
+	// Capacity is how many webhooks may be at work at once; zero is as many as the program takes.
+	Capacity Capacity
 }
 
 // Gate lets Twilio's requests in. See [NewGate].
@@ -28,11 +30,12 @@ type Gate struct {
 	verifier *twilio.Verifier
 	keys     sync.Map // auth token → *twilio.Key
 	notice   *notice
+	capacity
 }
 
 // NewGate returns a gate for the paths below a public URL, which is what Twilio signs for.
 func NewGate(c Config) *Gate {
-	return &Gate{Config: c, verifier: twilio.NewVerifier(c.PublicURL), notice: newNotice(time.Minute)}
+	return &Gate{Config: c, verifier: twilio.NewVerifier(c.PublicURL), notice: newNotice(time.Minute), capacity: newCapacity(c.Capacity)}
 }
 
 // Request is a webhook whose signature has been checked.
@@ -41,6 +44,8 @@ type Request struct {
 	Account *org.Account // who signed
 	Path    string
 	Arrived time.Time
+	// Hurried: more come in than can be served as usual, and what may be left out is.
+	Hurried bool
 }
 
 // Reply is the answer to a webhook: TwiML, or a bare status.
@@ -53,9 +58,8 @@ type Reply struct {
 // Handler answers a webhook.
 type Handler func(*http.Request, *Request) Reply
 
-// Handle wraps a handler for requests that Twilio signed. Anything else gets a plain HTTP error and
-// writes nothing: it is not Twilio's, so nobody hears it. A handler that panics is answered by rescue.
-func (g *Gate) Handle(path string, handle, rescue Handler) http.Handler {
+// handler wraps a handler for requests that Twilio signed. enter is called for each request.
+func (g *Gate) handler(path string, handle, rescue Handler, enter func() (hurried, refused bool, leave func())) http.Handler {
 	seconds := g.Metrics.WebhookSeconds.WithLabelValues(path)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		arrived := time.Now()
@@ -66,11 +70,22 @@ func (g *Gate) Handle(path string, handle, rescue Handler) http.Handler {
 			return
 		}
 		req.Path, req.Arrived = path, arrived
-		answer := g.guarded(r, req, handle, rescue)
+		answer := g.served(r, req, handle, rescue, enter)
 		g.Count(path, answer.Outcome)
 		write(w, answer)
 		seconds.Observe(time.Since(arrived).Seconds())
 	})
+}
+
+// served runs a handler if there is room for one more.
+func (g *Gate) served(r *http.Request, req *Request, handle, rescue Handler, enter func() (hurried, refused bool, leave func())) Reply {
+	hurried, refused, leave := enter()
+	defer leave()
+	if refused {
+		return Reply{Status: http.StatusServiceUnavailable, Outcome: "overloaded"}
+	}
+	req.Hurried = hurried
+	return g.guarded(r, req, handle, rescue)
 }
 
 // Count counts an answer at a path.
