@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"ringside/internal/agent"
 	"ringside/internal/ledger"
@@ -157,9 +158,14 @@ var kept = []string{"NumSegments", "MessagingServiceSid", "OptOutType", "Profile
 // maxSaid bounds what is kept of a message that says more than any network carries, in characters.
 const maxSaid = 10_000
 
-// said is what a message says, fit to be kept: line breaks and emoji stay.
+// said is what a message says, fit to be kept: line breaks and emoji stay, other control characters do not.
 func said(body string) string {
-	body = strings.ReplaceAll(strings.ToValidUTF8(body, "\uFFFD"), "\x00", "")
+	body = strings.Map(func(r rune) rune { // which makes U+FFFD of invalid bytes
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, body)
 	if runes := []rune(body); len(runes) > maxSaid {
 		return string(runes[:maxSaid])
 	}

@@ -165,3 +165,16 @@ func TestAMessageDeliveredManyTimesIsOne(t *testing.T) {
 		t.Errorf("%d rows of %d events (%v)", rows, events, err)
 	}
 }
+
+func TestLineBreaksStay(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	e.receive(form("SM01", jane, "Hello,\r\n\tplease\x00 call\x07 me \U0001F600\nJane\xff"))
+	var text string
+	if err := e.pool.QueryRow(t.Context(), `SELECT text FROM interactions WHERE sid = 'SM01'`).Scan(&text); err != nil {
+		t.Fatal(err)
+	}
+	if want := "Hello,\n\tplease call me \U0001F600\nJane\uFFFD"; text != want {
+		t.Errorf("kept is %q, want %q", text, want)
+	}
+}
