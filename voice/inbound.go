@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"ringside/internal/agent"
@@ -34,8 +35,10 @@ func (s *Service) inbound(r *http.Request, req *webhook.Request) webhook.Reply {
 	if !webhook.UsableSID(sid) {
 		return s.nameless(r, req)
 	}
-	call := recognize.Call{SID: sid, Org: route.Org, Agent: route.Agent, Party: phone.Classify(ends.theirs()),
-		Attestation: req.Form.Text("StirVerstat"), At: req.Arrived, Hurried: req.Hurried}
+	// Copies, since a decision is kept for hours, and the texts of a form hold the memory of all of it.
+	sid = strings.Clone(sid)
+	call := recognize.Call{SID: sid, Org: route.Org, Agent: route.Agent, Party: phone.Classify(strings.Clone(ends.theirs())),
+		Attestation: strings.Clone(req.Form.Text("StirVerstat")), At: req.Arrived, Hurried: req.Hurried}
 	if ends.direction == outboundCall {
 		trusted := true // whoever is called has the number that was dialled
 		item := s.placed(r, route.Org.ID, sid)

@@ -36,8 +36,9 @@ type crashes struct {
 	load     *load
 	random   *rand.Rand
 
-	rounds map[string]int
-	back   map[string][]time.Duration // from when the part was started again until nothing was missing
+	rounds  map[string]int
+	back    map[string][]time.Duration // from when the part was started again until nothing was missing
+	drained map[string][]time.Duration // how long after Postgres was back the spool was empty
 }
 
 // number reads a setting of the test itself.
@@ -86,7 +87,7 @@ func TestCrashes(t *testing.T) {
 func newCrashes(t *testing.T, seed uint64) *crashes {
 	t.Helper()
 	c := &crashes{t: t, database: pgtest.Stoppable(t), redis: redistest.Start(t), random: rand.New(rand.NewPCG(seed, 0)),
-		rounds: map[string]int{}, back: map[string][]time.Duration{}}
+		rounds: map[string]int{}, back: map[string][]time.Duration{}, drained: map[string][]time.Duration{}}
 	c.shop = openShop(t, c.database.URL())
 	c.settings = []string{"DATABASE_URL=" + c.database.URL(), "REDIS_URL=" + c.redis.URL(), "RINGSIDE_DATA_DIR=" + t.TempDir(),
 		defaultBudget, "RINGSIDE_WRITE_BUDGET=300ms"}
@@ -106,7 +107,7 @@ func (c *crashes) between(least, most time.Duration) time.Duration {
 func (c *crashes) killed(part string, after time.Duration) {
 	c.load.phase(part, false)
 	time.Sleep(after)
-	var began time.Time
+	var began, postgresBack time.Time
 	switch part {
 	case partSidecar:
 		c.side.kill()
@@ -117,6 +118,7 @@ func (c *crashes) killed(part string, after time.Duration) {
 		c.away(part)
 		began = time.Now()
 		c.database.Start()
+		postgresBack = time.Now()
 	case partRedis:
 		c.redis.Stop() // kills it
 		c.away(part)
@@ -128,7 +130,12 @@ func (c *crashes) killed(part string, after time.Duration) {
 		c.side.kill()
 		began = time.Now()
 		c.database.Start()
+		postgresBack = time.Now()
 		c.side = serve(c.t, c.settings...)
+	}
+	if !postgresBack.IsZero() {
+		until(c.t, "the spool is empty", func() bool { _, report := c.side.ready(); return report.Spooled == 0 })
+		c.drained[part] = append(c.drained[part], time.Since(postgresBack))
 	}
 	c.recovered()
 	c.back[part] = append(c.back[part], time.Since(began))
@@ -232,8 +239,8 @@ func (c *crashes) column(query string) (all []string) {
 func (c *crashes) table(lost, doubled map[string]int) string {
 	c.t.Helper()
 	var b strings.Builder
-	b.WriteString("| killed | rounds | events acknowledged | lost | doubled | TwiML p99 while it was away | until all was well again, median and longest |\n")
-	b.WriteString("| --- | --- | --- | --- | --- | --- | --- |\n")
+	b.WriteString("| killed | rounds | events acknowledged | lost | doubled | TwiML p99 while it was away | from Postgres back to the spool empty, median and longest | until all was well again |\n")
+	b.WriteString("| --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	acknowledged := map[string]int{}
 	for _, sent := range c.load.acknowledged() {
 		acknowledged[sent.part]++
@@ -255,12 +262,18 @@ func (c *crashes) table(lost, doubled map[string]int) string {
 		if acknowledged[part] == 0 {
 			c.t.Errorf("nothing was acknowledged while %s was killed again and again", part)
 		}
-		back := c.back[part]
-		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %s | %.1f s, %.1f s |\n", part, c.rounds[part], acknowledged[part], lost[part], doubled[part], twiml,
-			quantile(back, .5).Seconds(), slices.Max(back).Seconds())
+		fmt.Fprintf(&b, "| %s | %d | %d | %d | %d | %s | %s | %s |\n", part, c.rounds[part], acknowledged[part], lost[part], doubled[part], twiml,
+			medianAndLongest(c.drained[part]), medianAndLongest(c.back[part]))
 	}
 	fmt.Fprintf(&b, "\n%d acknowledged in all, %d of them sent again; %d not acknowledged.\n", c.load.count(), c.load.repeated.Load(), c.load.refused.Load())
 	return b.String()
+}
+
+func medianAndLongest(all []time.Duration) string {
+	if len(all) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.1f s, %.1f s", quantile(all, .5).Seconds(), slices.Max(all).Seconds())
 }
 
 // quantile is the smallest of all that is not exceeded by more than the rest.
