@@ -1,6 +1,7 @@
 package campaign_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -39,6 +40,8 @@ type shop struct {
 	campaign string
 	// noon is when it is, long ago: hours are open in Europe and America.
 	noon time.Time
+
+	workers int // of dispatch; 0: 4
 
 	mu     sync.Mutex
 	placed []outgoing.Item
@@ -163,7 +166,7 @@ func (s *shop) dispatch() (called []outgoing.Item) {
 	before := len(s.placed)
 	ctx, cancel := context.WithCancel(s.t.Context())
 	var running sync.WaitGroup
-	d := &outgoing.Dispatcher{Store: s.desk.Store, Sender: s, Workers: 4, Log: slog.New(slog.DiscardHandler), Settled: s.Settled}
+	d := &outgoing.Dispatcher{Store: s.desk.Store, Sender: s, Workers: cmp.Or(s.workers, 4), Log: slog.New(slog.DiscardHandler), Settled: s.Settled}
 	running.Go(func() { d.Run(ctx) })
 	s.until(`SELECT count(*) FROM outgoing WHERE state NOT IN ('sent', 'failed') AND (send_before IS NULL OR send_before > now())`, 0)
 	cancel()

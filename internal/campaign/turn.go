@@ -52,6 +52,7 @@ var candidatesSQL = `
 	SELECT p.id::text, p.phone, p.variables, p.call_attempts, coalesce((SELECT blocked_at IS NOT NULL FROM contacts WHERE id = ` + contacts.HolderSQL("p.org_id", "p.phone") + `), false),
 		ringside_opted_out(p.org_id, p.phone) IS NOT NULL
 	FROM campaign_people p WHERE p.campaign_id = $1::text::uuid AND ` + toCallSQL + ` AND p.call_due_at <= now()
+		AND NOT EXISTS (SELECT FROM campaign_people q WHERE q.org_id = p.org_id AND q.phone = p.phone AND q.call_state = 'calling') -- by another campaign
 	ORDER BY p.call_due_at, p.id LIMIT $2 FOR UPDATE OF p SKIP LOCKED`
 
 // turn hands over the calls of a campaign whose turn it is, as many as its pace allows, and returns how many. Of

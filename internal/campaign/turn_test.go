@@ -9,6 +9,7 @@ import (
 	"ringside/contacts"
 	"ringside/internal/campaign"
 	"ringside/internal/org"
+	"ringside/internal/outgoing"
 )
 
 // However many people cannot be called at this hour, a turn is short: whoever pauses the campaign, or adds people to it,
@@ -105,5 +106,41 @@ func TestACampaignIsNotFinishedForWhomIsAdded(t *testing.T) {
 	}
 	if p, err := s.Store.Plan(t.Context(), s.org.ID, s.campaign); err != nil || p.State != campaign.Running {
 		t.Errorf("%+v, %v", p, err)
+	}
+}
+
+// Whoever is in two campaigns is called by one at a time, and a call that somebody has asked for goes before both.
+func TestNobodyIsCalledByTwoCampaignsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := openShop(t)
+	s.add(newYork, nil)
+	s.act(campaign.Start)
+	other, err := s.Book.CreateCampaign(t.Context(), s.org.ID, "Autumn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Book.AddCampaignPerson(t.Context(), s.org, contacts.CampaignPerson{Campaign: "Autumn", Phone: string(newYork)}); err != nil {
+		t.Fatal(err)
+	}
+	spring := s.campaign
+	s.campaign = other.ID
+	s.act(campaign.Start)
+	s.look()
+	s.look()
+	if n := s.count(`SELECT count(*) FROM campaign_people WHERE call_state = 'calling'`); n != 1 {
+		t.Errorf("%d campaigns call them", n)
+	}
+	if _, _, err := s.desk.Store.Add(t.Context(), outgoing.Item{OrgID: s.org.ID, Kind: outgoing.KindCall, From: ours, To: angeles, AgentID: s.agent.ID}); err != nil {
+		t.Fatal(err)
+	}
+	s.workers = 1 // of several, each may hold one
+	called := s.dispatch()
+	if len(called) != 2 || called[0].To != angeles || called[1].CampaignID != spring {
+		t.Fatalf("called %+v", called)
+	}
+	s.exec(`UPDATE campaign_people SET call_state = 'done', outcome = 'completed' WHERE campaign_id = $1::text::uuid`, spring)
+	s.look()
+	if called := s.dispatch(); len(called) != 1 || called[0].CampaignID != other.ID {
+		t.Errorf("afterwards called %+v", called)
 	}
 }

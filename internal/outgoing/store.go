@@ -156,7 +156,8 @@ var WantedSQL = `(o.send_before > now()
 
 // claimSQL takes the oldest that is due: one that waits, or one whose worker has not been heard of
 // since its lease ended. A call also needs its number's turn, which the statement takes in the same
-// moment: of two workers who see the same turn, the second finds it gone.
+// moment: of two workers who see the same turn, the second finds it gone. What somebody has asked for goes before what
+// campaigns have: they wait for it.
 var claimSQL = `
 WITH due AS (
 	SELECT o.id, o.org_id, o.from_number, o.kind, o.state FROM outgoing o LEFT JOIN outgoing_pace p ON p.org_id = o.org_id AND p.from_number = o.from_number
@@ -164,7 +165,7 @@ WITH due AS (
 		AND CASE WHEN o.state <> 'waiting' THEN true WHEN o.kind = 'call' AND p.next_at > now() THEN false -- most of those that wait, and the cheapest to tell
 			ELSE o.send_before IS NULL OR ` + WantedSQL + ` END
 		AND ($3 = '' OR o.org_id = nullif($3, '')::uuid)
-	ORDER BY o.due_at, o.id LIMIT 1 FOR UPDATE OF o SKIP LOCKED
+	ORDER BY o.person_id IS NOT NULL, o.due_at, o.id LIMIT 1 FOR UPDATE OF o SKIP LOCKED
 ), turn AS (
 	INSERT INTO outgoing_pace AS held (org_id, from_number, next_at)
 	SELECT org_id, from_number, now() + $1::interval FROM due WHERE kind = 'call' AND state = 'waiting'
