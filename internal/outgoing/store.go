@@ -159,13 +159,10 @@ var WantedSQL = `(o.send_before > now()
 // moment: of two workers who see the same turn, the second finds it gone. What somebody has asked for goes before what
 // campaigns have: they wait for it.
 var claimSQL = `
-WITH due AS (
-	SELECT o.id, o.org_id, o.from_number, o.kind, o.state FROM outgoing o LEFT JOIN outgoing_pace p ON p.org_id = o.org_id AND p.from_number = o.from_number
-	WHERE o.state IN ('waiting', 'sending', 'unclear') AND o.due_at <= now() AND (o.leased_until IS NULL OR o.leased_until < now())
-		AND CASE WHEN o.state <> 'waiting' THEN true WHEN o.kind = 'call' AND p.next_at > now() THEN false -- most of those that wait, and the cheapest to tell
-			ELSE o.send_before IS NULL OR ` + WantedSQL + ` END
-		AND ($3 = '' OR o.org_id = nullif($3, '')::uuid)
-	ORDER BY o.person_id IS NOT NULL, o.due_at, o.id LIMIT 1 FOR UPDATE OF o SKIP LOCKED
+WITH asked AS (` + dueSQL("o.person_id IS NULL", "true") + `
+), campaigns AS (` + dueSQL("o.person_id IS NOT NULL AND NOT EXISTS (SELECT FROM asked)", WantedSQL) + `
+), due AS (
+	SELECT * FROM asked UNION ALL SELECT * FROM campaigns
 ), turn AS (
 	INSERT INTO outgoing_pace AS held (org_id, from_number, next_at)
 	SELECT org_id, from_number, now() + $1::interval FROM due WHERE kind = 'call' AND state = 'waiting'
@@ -176,6 +173,17 @@ UPDATE outgoing o SET state = CASE WHEN o.state = 'waiting' THEN 'sending' ELSE 
 	leased_until = now() + $2::interval, asked_at = CASE WHEN o.state = 'waiting' THEN now() ELSE o.asked_at END
 FROM due WHERE o.id = due.id AND (due.kind = 'message' OR due.state <> 'waiting' OR EXISTS (SELECT FROM turn))
 RETURNING ` + itemColumns
+
+// dueSQL finds the oldest of those that is due; wanted is looked at last, of one that waits.
+func dueSQL(those, wanted string) string {
+	return `
+	SELECT o.id, o.org_id, o.from_number, o.kind, o.state FROM outgoing o LEFT JOIN outgoing_pace p ON p.org_id = o.org_id AND p.from_number = o.from_number
+	WHERE o.state IN ('waiting', 'sending', 'unclear') AND o.due_at <= now() AND (o.leased_until IS NULL OR o.leased_until < now()) AND ` + those + `
+		AND CASE WHEN o.state <> 'waiting' THEN true WHEN o.kind = 'call' AND p.next_at > now() THEN false -- most of those that wait, and the cheapest to tell
+			ELSE o.send_before IS NULL OR ` + wanted + ` END
+		AND ($3 = '' OR o.org_id = nullif($3, '')::uuid)
+	ORDER BY o.due_at, o.id LIMIT 1 FOR UPDATE OF o SKIP LOCKED`
+}
 
 // claim takes something that is due, for as long as the lease, or nil. Calls from one number begin at
 // least pace apart. only is an organisation, "" for all. One that it returns as Sending is to be sent, one that is Unclear to be looked for.
