@@ -23,7 +23,8 @@ func (s *sidecar) openSpool() (*spool.Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	log, found, err := spool.Open(folder, spool.Options{MaxBytes: s.config.SpoolMaxBytes})
+	log, found, err := spool.Open(folder, spool.Options{MaxBytes: s.config.SpoolMaxBytes,
+		Synced: func(took time.Duration) { s.metrics.SyncSeconds.Observe(took.Seconds()) }})
 	if err != nil {
 		return nil, errors.Join(err, folder.Close())
 	}
@@ -32,7 +33,7 @@ func (s *sidecar) openSpool() (*spool.Log, error) {
 		s.log.Info("events that were left on the disk are written now", "events", found.Records)
 	}
 	if found.Damaged > 0 {
-		s.log.Error("the disk has spoiled records of the spool, which are lost", "places", found.Damaged)
+		s.log.Error("the disk has spoiled parts of the spool: what is there in their place is set aside, see `ringside spool list`", "places", found.Damaged)
 	}
 	return log, nil
 }
@@ -131,6 +132,9 @@ func (c *spoolRetry) Run(a *app) error {
 	asked, err := spool.AskRetry(spool.LookAt(spoolFolder(a.config.DataDir)), c.IDs...)
 	if err != nil {
 		return err
+	}
+	if asked < len(c.IDs) {
+		return fmt.Errorf("%d of the %d ids are not set aside; `ringside spool list` shows those that are. What is damaged cannot be tried again", len(c.IDs)-asked, len(c.IDs))
 	}
 	return c.print(a, map[string]int{"events": asked}, "The sidecar tries %d events again within a second, or when it is started.", asked)
 }

@@ -23,6 +23,7 @@ type Metrics struct {
 	RecognizeTime  prometheus.Histogram
 	LookupSeconds  *prometheus.HistogramVec // by tier
 	WriteSeconds   *prometheus.HistogramVec // by kind
+	SyncSeconds    prometheus.Histogram     // of the spool
 	FrameSeconds   *prometheus.HistogramVec // by the path of the socket, and by who sent the frame
 	ConnectSeconds *prometheus.HistogramVec // by the path of the socket
 	RelaySessions  *prometheus.GaugeVec     // by the path of the socket
@@ -51,6 +52,8 @@ func New() *Metrics {
 			Help: "Time that a place where callers are looked up took to answer, by place.", Buckets: latency}, []string{"tier"}),
 		WriteSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ringside_write_seconds",
 			Help: "Time that a webhook waited for its event to be durable, by what the event is of. One that was given up counts with the time until then.", Buckets: latency}, []string{"kind"}),
+		SyncSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "ringside_spool_sync_seconds",
+			Help: "Time until what goes to the spool is safe on this machine's disk: one fsync, which all share that came at the same time.", Buckets: latency}),
 		FrameSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ringside_relay_frame_seconds",
 			Help: "Time from a frame's last byte read to its last byte written, by the path of the socket and who sent it.", Buckets: latency}, []string{"path", "from"}),
 		ConnectSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ringside_runtime_connect_seconds",
@@ -66,7 +69,7 @@ func New() *Metrics {
 		EventsSent: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringside_runtime_events_sent_total",
 			Help: "Events sent over events sockets, by type. One that is sent again counts again."}, []string{"type"}),
 	}
-	m.registry.MustRegister(m.Webhooks, m.WebhookSeconds, m.Recognitions, m.RecognizeTime, m.LookupSeconds, m.WriteSeconds, m.FrameSeconds,
+	m.registry.MustRegister(m.Webhooks, m.WebhookSeconds, m.Recognitions, m.RecognizeTime, m.LookupSeconds, m.WriteSeconds, m.SyncSeconds, m.FrameSeconds,
 		m.ConnectSeconds, m.RelaySessions, m.RelayEnds, m.Tools, m.EventSockets, m.EventsSent,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
