@@ -26,7 +26,7 @@ type stricken struct {
 	release                  func()
 }
 
-func openStricken(t *testing.T) *stricken {
+func openStricken(t *testing.T, settings ...string) *stricken {
 	t.Helper()
 	url := pgtest.URL(t)
 	s := &stricken{shop: openShop(t, url)}
@@ -38,7 +38,8 @@ func openStricken(t *testing.T) *stricken {
 	s.redis = wirefault.New(t, "tcp", redisServer.Addr())
 	var postgresURL string
 	s.postgres, postgresURL = faulty(t, url)
-	s.side = serve(t, "DATABASE_URL="+postgresURL, "REDIS_URL=redis://"+s.redis.Addr(), defaultBudget, "RINGSIDE_SPOOL_MAX_BYTES=1048576")
+	settings = append(settings, "DATABASE_URL="+postgresURL, "REDIS_URL=redis://"+s.redis.Addr(), defaultBudget, "RINGSIDE_SPOOL_MAX_BYTES=1048576")
+	s.side = serve(t, settings...)
 	s.side.awaitCurrent()
 	// Alex has called, and is at hand from then on.
 	outcome := s.call(s.side.Listen, alex, askAgent...)
@@ -147,7 +148,11 @@ func TestMatrix(t *testing.T) {
 	for _, row := range matrix {
 		t.Run(row.fails, func(t *testing.T) {
 			t.Parallel()
-			s := openStricken(t)
+			var settings []string
+			if !strings.HasPrefix(row.fails, "Redis") && !strings.HasPrefix(row.fails, "both") {
+				settings = []string{redisPatience + "=100ms"}
+			}
+			s := openStricken(t, settings...)
 			row.strike(s)
 			time.Sleep(usedUp)
 			call := s.call(s.side.Listen, alex, askAgent...)
@@ -187,6 +192,10 @@ func TestMatrix(t *testing.T) {
 				s.inLedger(t, sid, "sms.received")
 			})
 			s.side.stop()
+			// Each fault is explained once, not each time.
+			if lines := strings.Count(s.side.stderr.String(), "\n"); lines > 12 {
+				t.Errorf("it logged %d lines", lines)
+			}
 		})
 	}
 }

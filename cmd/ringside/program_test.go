@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"ringside/cache"
 	"ringside/internal/dashboard/browsertest"
 	"ringside/internal/together"
 )
@@ -21,6 +23,10 @@ import (
 // asProgram makes this test's binary the program: what is tested is what is built, with the race
 // detector in it if the test has one.
 const asProgram = "RINGSIDE_TEST_MAIN"
+
+// redisPatience is how long a program under test waits for Redis, where that is not what is tested: the 8 ms of the
+// program are soon over on a machine that is busy with tests.
+const redisPatience = "RINGSIDE_TEST_REDIS_PATIENCE"
 
 // Limits of a program under test, generous because several run at once under the race detector.
 const (
@@ -31,6 +37,11 @@ const (
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
+		if wait, err := time.ParseDuration(os.Getenv(redisPatience)); err == nil {
+			openRedis = func(url string, log *slog.Logger) (*cache.Redis, error) {
+				return cache.OpenRedisPatiently(url, log, wait)
+			}
+		}
 		go func() { // the pipe breaks when the test has died, however it died
 			_, _ = io.Copy(io.Discard, os.Stdin)
 			os.Exit(exitFailed)

@@ -85,6 +85,9 @@ type sidecar struct {
 	quiesceErr error
 }
 
+// openRedis opens the shared cache. Tests on a busy machine have more patience with a healthy one.
+var openRedis = cache.OpenRedis
+
 // bind takes the sockets. It comes before all other work, so that a port that is taken is known at
 // once and nothing has to be undone.
 func bind(config configs.Config, log *slog.Logger, listen func(address string) (net.Listener, error)) (*sidecar, error) {
@@ -135,7 +138,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	}
 	s.keys = key.keys
 	if s.config.RedisURL != "" {
-		if s.redis, err = cache.OpenRedis(string(s.config.RedisURL), s.log); err != nil {
+		if s.redis, err = openRedis(string(s.config.RedisURL), s.log); err != nil {
 			return err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ringside/internal/org"
@@ -62,6 +63,7 @@ type Dispatcher struct {
 
 	wake chan struct{}
 	once sync.Once
+	away atomic.Bool // Postgres was, the last time
 }
 
 func (d *Dispatcher) woken() chan struct{} {
@@ -88,23 +90,22 @@ func (d *Dispatcher) Run(ctx context.Context) {
 }
 
 func (d *Dispatcher) work(ctx context.Context) {
-	for away := false; ctx.Err() == nil; {
+	for ctx.Err() == nil {
 		i, err := d.Store.claim(ctx, d.Pace, lease, d.Only)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			if !away {
+			if !d.away.Swap(true) { // one worker says so
 				d.Log.Warn("what is to be sent cannot be read; it waits", "error", err)
 			}
-			away = true
 		case i != nil:
-			away = false
+			d.away.Store(false)
 			d.do(ctx, i)
 			d.Wake() // another worker may find the next one
 			continue
 		default:
-			away = false
+			d.away.Store(false)
 		}
 		d.sleep(ctx)
 	}
