@@ -3,6 +3,7 @@ package sms_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"ringside/internal/ledger"
 	"ringside/internal/phone"
+	"ringside/internal/twilio"
 	"ringside/sms"
 )
 
@@ -176,5 +178,26 @@ func TestLineBreaksStay(t *testing.T) {
 	}
 	if want := "Hello,\n\tplease call me \U0001F600\nJane\uFFFD"; text != want {
 		t.Errorf("kept is %q, want %q", text, want)
+	}
+}
+
+// A message is another than one with the same token of Twilio's, and the same as one with another.
+func TestTokensOfRepeatsDecideNothing(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t)
+	for _, m := range []struct{ sid, token string }{{"SM01", "token"}, {"SM02", "token"}, {"SM01", "another"}} {
+		body := form(m.sid, jane, "Hello")
+		r := httptest.NewRequest(http.MethodPost, "/twilio/sms", strings.NewReader(body.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set(twilio.SignatureHeader, twilio.Sign(authToken, publicURL+"/twilio/sms", body))
+		r.Header.Set("I-Twilio-Idempotency-Token", m.token)
+		w := httptest.NewRecorder()
+		if e.mux.ServeHTTP(w, r); w.Code != http.StatusOK {
+			t.Fatalf("%+v: answered %d", m, w.Code)
+		}
+	}
+	var rows int
+	if err := e.pool.QueryRow(t.Context(), `SELECT count(*) FROM interactions`).Scan(&rows); err != nil || rows != 2 {
+		t.Errorf("%d rows of two messages, %v", rows, err)
 	}
 }

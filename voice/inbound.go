@@ -37,6 +37,11 @@ func (s *Service) inbound(r *http.Request, req *webhook.Request) webhook.Reply {
 	}
 	// Copies, since a decision is kept for hours, and the texts of a form hold the memory of all of it.
 	sid = strings.Clone(sid)
+	if req.Repeated || req.Path == pathFallback { // who was called for before is known, and needs no look-up
+		if held := s.Calls.Decided(r.Context(), route.Org.ID, sid); held != nil && len(held.Answer) > 0 {
+			return webhook.Reply{TwiML: held.Answer, Outcome: "answered"}
+		}
+	}
 	call := recognize.Call{SID: sid, Org: route.Org, Agent: route.Agent, Party: phone.Classify(strings.Clone(ends.theirs())),
 		Attestation: strings.Clone(req.Form.Text("StirVerstat")), At: req.Arrived, Hurried: req.Hurried}
 	if ends.direction == outboundCall {

@@ -1,13 +1,16 @@
 package voice_test
 
 import (
+	"net/http"
 	"sync"
 	"testing"
 
 	goredis "github.com/redis/go-redis/v9"
 
 	"ringside/cache/redistest"
+	"ringside/internal/phone"
 	"ringside/internal/simulate"
+	"ringside/recognize"
 )
 
 // A webhook that comes several times at once, and its fallback later, get the same bytes, whatever
@@ -45,6 +48,39 @@ func TestRepeatsGetTheSameBytes(t *testing.T) {
 	}
 	if n := value[int](e, `SELECT count(*) FROM interaction_events WHERE sid = $1`, form.Get("CallSid")); n != 1 {
 		t.Errorf("%d events of one webhook", n)
+	}
+}
+
+// The token of a repeated request saves the look-up, and decides nothing: a call with another's token is another call, and
+// the same call without it is the same.
+func TestTheTokenOfARepeatIsAHint(t *testing.T) {
+	t.Parallel()
+	directory := &gated{asked: make(chan phone.Number, 10), open: make(chan struct{})}
+	close(directory.open)
+	e := newEdge(t, parts{directory: func(d recognize.Directory) recognize.Directory { directory.Directory = d; return directory }})
+	rings := func(sid, from, token string) string {
+		return readConnect(t, e.post("/twilio/voice", inbound(sid, from), func(r *http.Request) { r.Header.Set(simulate.IdempotencyHeader, token) }).body).Greeting
+	}
+	if heard := rings(callSID("1"), jane, "token"); heard != greetedJane {
+		t.Errorf("heard %q", heard)
+	}
+	// What is held of her is not believed any more: she would be looked up again.
+	check(t, e.book.Archive(t.Context(), e.org.ID, value[string](e, `SELECT id::text FROM contacts WHERE phone = $1`, jane)))
+	if heard := rings(callSID("1"), jane, "token"); heard != greetedJane || len(directory.asked) != 1 {
+		t.Errorf("a repeat heard %q after %d look-ups", heard, len(directory.asked))
+	}
+	if heard := rings(callSID("1"), jane, "another"); heard != greetedJane {
+		t.Errorf("a repeat by another token heard %q", heard)
+	}
+	if heard := rings(callSID("2"), stranger, "token"); heard == greetedJane || heard == "" {
+		t.Errorf("another call with the same token heard %q", heard)
+	}
+	if n := e.metric(`ringside_webhook_repeats_total{path="/twilio/voice"}`); n != 2 {
+		t.Errorf("%d repeats are counted", n)
+	}
+	e.settle()
+	if n := e.rows(); n != 2 {
+		t.Errorf("%d rows of two calls", n)
 	}
 }
 

@@ -18,6 +18,7 @@ type Metrics struct {
 	registry *prometheus.Registry
 
 	Webhooks       *prometheus.CounterVec   // by path and outcome
+	Repeats        *prometheus.CounterVec   // by path
 	WebhookSeconds *prometheus.HistogramVec // by path
 	Recognitions   *prometheus.CounterVec   // by the rule that decided about the name
 	RecognizeTime  prometheus.Histogram
@@ -44,6 +45,8 @@ func New() *Metrics {
 			Help: "Webhook requests, by path and outcome."}, []string{"path", "outcome"}),
 		WebhookSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "ringside_webhook_seconds",
 			Help: "Time to answer a webhook.", Buckets: latency}, []string{"path"}),
+		Repeats: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringside_webhook_repeats_total",
+			Help: "Webhooks that Twilio has sent before, by path: an answer was lost, or came too late."}, []string{"path"}),
 		Recognitions: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringside_recognitions_total",
 			Help: "Callers, by the rule that decided about their name."}, []string{"rule"}),
 		RecognizeTime: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "ringside_recognition_seconds",
@@ -69,7 +72,7 @@ func New() *Metrics {
 		EventsSent: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ringside_runtime_events_sent_total",
 			Help: "Events sent over events sockets, by type. One that is sent again counts again."}, []string{"type"}),
 	}
-	m.registry.MustRegister(m.Webhooks, m.WebhookSeconds, m.Recognitions, m.RecognizeTime, m.LookupSeconds, m.WriteSeconds, m.SyncSeconds, m.FrameSeconds,
+	m.registry.MustRegister(m.Webhooks, m.Repeats, m.WebhookSeconds, m.Recognitions, m.RecognizeTime, m.LookupSeconds, m.WriteSeconds, m.SyncSeconds, m.FrameSeconds,
 		m.ConnectSeconds, m.RelaySessions, m.RelayEnds, m.Tools, m.EventSockets, m.EventsSent,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m

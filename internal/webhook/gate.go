@@ -30,12 +30,13 @@ type Gate struct {
 	verifier *twilio.Verifier
 	keys     sync.Map // auth token → *twilio.Key
 	notice   *notice
+	repeats  *repeats
 	capacity
 }
 
 // NewGate returns a gate for the paths below a public URL, which is what Twilio signs for.
 func NewGate(c Config) *Gate {
-	return &Gate{Config: c, verifier: twilio.NewVerifier(c.PublicURL), notice: newNotice(time.Minute), capacity: newCapacity(c.Capacity)}
+	return &Gate{Config: c, verifier: twilio.NewVerifier(c.PublicURL), notice: newNotice(time.Minute), repeats: newRepeats(), capacity: newCapacity(c.Capacity)}
 }
 
 // Request is a webhook whose signature has been checked.
@@ -46,6 +47,8 @@ type Request struct {
 	Arrived time.Time
 	// Hurried: more come in than can be served as usual, and what may be left out is.
 	Hurried bool
+	// Repeated is a hint that Twilio tries again what it has sent before.
+	Repeated bool
 }
 
 // Reply is the answer to a webhook: TwiML, or a bare status.
@@ -70,6 +73,9 @@ func (g *Gate) handler(path string, handle, rescue Handler, enter func() (hurrie
 			return
 		}
 		req.Path, req.Arrived = path, arrived
+		if req.Repeated = g.repeats.again(r.Header.Get(repeatHeader)); req.Repeated {
+			g.Metrics.Repeats.WithLabelValues(path).Inc()
+		}
 		answer := g.served(r, req, handle, rescue, enter)
 		g.Count(path, answer.Outcome)
 		write(w, answer)
