@@ -72,7 +72,7 @@ EVENTS ?= 100000
 .PHONY: crash
 crash: ## Kill sidecar, Postgres and Redis under load $(ROUNDS) times each, and print what was lost
 	@scripts/need.sh go postgres redis
-	@RINGSIDE_CRASH_ROUNDS=$(ROUNDS) RINGSIDE_CRASH_EVENTS=$(EVENTS) go test -count=1 -timeout 90m -run '^TestCrashes$$' -v ./cmd/ringside
+	@RINGSIDE_CRASH_ROUNDS=$(ROUNDS) RINGSIDE_CRASH_EVENTS=$(EVENTS) go test -count=1 -timeout 90m -run '^(TestCrashes|TestSlowAndIdleSocketsAreClosed)$$' -v ./cmd/ringside
 
 # How long make soak goes on.
 SOAK ?= 30m

@@ -135,41 +135,52 @@ func TestSlowAndIdleSocketsAreClosed(t *testing.T) {
 	answered(t, shop.call(s.Listen, alex, askAgent...))
 	var limit syscall.Rlimit
 	must(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
-	most := int(min(1500, limit.Cur/8)) // of what this process may have open
-	before := s.sockets()
+	most := int(min(mostConnections, (limit.Cur-1000)/2)) // of what this process may have open
+	before, memory := s.sockets(), s.peak()
 	kinds := []string{"", "POST /twilio/voice HTTP/1.1\r\nHost: x\r\n", "POST /twilio/voice HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100000\r\n\r\n"}
 	began := time.Now()
 	var open sync.WaitGroup
+	var crawling []net.Conn
 	for i := range most {
 		conn, err := net.Dial("tcp", s.address())
 		must(t, err)
 		kind := kinds[i%len(kinds)]
+		_, _ = io.WriteString(conn, kind) // what is closed is seen below
+		if kind != "" {
+			crawling = append(crawling, conn)
+		}
 		open.Go(func() {
 			defer conn.Close()
-			_, _ = io.WriteString(conn, kind) // what is closed is seen below
-			if kind != "" {
-				crawl := time.NewTicker(time.Second)
-				defer crawl.Stop()
-				go func() {
-					for range crawl.C {
-						if _, err := conn.Write([]byte("x")); err != nil {
-							return
-						}
-					}
-				}()
-			}
 			_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
 			if _, err := io.Copy(io.Discard, conn); err != nil && os.IsTimeout(err) {
 				t.Errorf("a socket that sends %.40q and crawls is open after a minute", kind)
 			}
 		})
 	}
+	crawl, stopped := time.NewTicker(time.Second), make(chan struct{})
+	defer crawl.Stop()
+	go func() {
+		for {
+			select {
+			case <-crawl.C:
+			case <-stopped:
+				return
+			}
+			for _, conn := range crawling {
+				_, _ = conn.Write([]byte("x"))
+			}
+		}
+	}()
 	for range 5 { // others are answered meanwhile
 		outcome := shop.call(s.Listen, alex, askAgent...)
 		answered(t, outcome)
 		promptly(t, outcome, 5*time.Second)
 	}
 	open.Wait()
+	close(stopped)
+	if each := (s.peak() - memory) / most; each > connectionCost {
+		t.Errorf("each of %d sockets has cost %d kB of memory", most, each>>10)
+	}
 	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("the last of %d sockets was closed after %s", most, took)
 	}
