@@ -35,15 +35,13 @@ func (l *link) close() {
 	}
 }
 
-// toUpstream carries what the client sends, at once, until either side ends.
+// toUpstream carries what the client sends, as fast as the rate allows, until either side ends.
 func (p *Proxy) toUpstream(l *link) {
 	buf := make([]byte, chunkSize)
 	for {
 		n, err := l.client.Read(buf)
-		if n > 0 && !p.swallowing() {
-			if _, err := l.upstream.Write(buf[:n]); err != nil {
-				break
-			}
+		if n > 0 && p.carry(l, &p.up, l.upstream, buf[:n]) != nil {
+			break
 		}
 		if err != nil {
 			break
@@ -91,10 +89,7 @@ func (p *Proxy) deliver(l *link, queue <-chan chunk) {
 			continue
 		case <-time.After(time.Until(c.due)):
 		}
-		if p.swallowing() {
-			continue
-		}
-		if _, err := l.client.Write(c.data); err != nil {
+		if p.carry(l, &p.down, l.client, c.data) != nil {
 			l.upstream.Close() // nobody is left to read it
 		}
 	}

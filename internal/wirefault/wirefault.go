@@ -30,6 +30,8 @@ type Proxy struct {
 	listener  net.Listener // nil while connections are refused, and when closed
 	links     map[*link]struct{}
 	delay     time.Duration
+	rate      int  // bytes a second; 0: as many as there are
+	up, down  line // to the upstream, to the clients
 	blackHole bool
 	closed    bool
 }
