@@ -1,15 +1,14 @@
 package cache_test
 
 import (
-	"context"
 	"math/rand/v2"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"ringside/cache"
 	"ringside/cache/redistest"
-	"ringside/contacts"
 	"ringside/internal/phone"
 	"ringside/internal/wirefault"
 )
@@ -20,6 +19,9 @@ type world struct {
 	sidecars []*sidecar
 	lines    []*wirefault.Proxy // to the sidecars' listeners
 	redis    *redistest.Server  // nil without
+	wires    []*wirefault.Proxy // from the sidecars to Redis, one each; empty where they are on it directly
+	mortals  chan *mortal       // writers who die, and are born again; nil without
+	fates    fates              // of what they wrote
 	crowd    []*subject         // empty without
 
 	mu      sync.Mutex
@@ -27,36 +29,48 @@ type world struct {
 	calling []*subject
 }
 
-// book is the address book as one of the sidecars writes it.
-func (w *world) book(random *rand.Rand) *contacts.Book {
-	return contacts.NewBook(w.pool, w.sidecars[random.IntN(len(w.sidecars))].Callers)
-}
-
-// sql is a statement of another program.
-func (w *world) sql(ctx context.Context, sql string, args ...any) func() error {
-	return func() error {
-		_, err := w.pool.Exec(ctx, sql, append([]any{string(w.org.ID)}, args...)...)
-		return err
-	}
-}
-
-func newWorld(t *testing.T, sidecars int, withRedis, withCrowd bool) *world {
+// newWorld makes what a life is told to have.
+func newWorld(t *testing.T, l life) *world {
 	t.Helper()
 	w := &world{tenant: newTenant(t)}
 	w.execute(`INSERT INTO campaigns (org_id, name) VALUES ($1::text::uuid, 'Spring')`)
-	url := ""
-	if withRedis {
+	if l.redis {
 		w.redis, _ = startRedis(t)
-		url = w.redis.URL()
 	}
-	for range sidecars {
-		s, line := startSidecarOnLine(t, w.tenant, url)
+	for range l.sidecars {
+		s, line := startSidecarOnLine(t, w.tenant, w.memory(t, l.wires))
 		w.sidecars, w.lines = append(w.sidecars, s), append(w.lines, line)
 	}
-	if withCrowd {
+	if l.mortal {
+		w.bear(t)
+	}
+	if l.crowd {
 		w.crowd = newCrowd(w.tenant, 3)
 	}
 	return w
+}
+
+// wirePatience is for a Redis at the end of a wire that is made slow: what is found there may be 0.8 s old (see
+// [postgres.Listener]), and together with the wait for it no older than rule 17 allows.
+const wirePatience = 150 * time.Millisecond
+
+// memory opens a sidecar's cache in Redis, or returns nil without one.
+func (w *world) memory(t *testing.T, onAWire bool) *cache.Redis {
+	t.Helper()
+	switch {
+	case w.redis == nil:
+		return nil
+	case !onAWire:
+		return openRedis(t, w.redis.URL())
+	}
+	wire := wirefault.New(t, "tcp", w.redis.Addr())
+	w.wires = append(w.wires, wire)
+	memory, err := cache.OpenRedisPatiently("redis://"+wire.Addr(), quiet(), wirePatience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { memory.Close() })
+	return memory
 }
 
 // next returns a number that was nobody's so far, and has people call from it until it is let go.

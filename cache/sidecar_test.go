@@ -154,11 +154,18 @@ func openRedis(t *testing.T, url string) *cache.Redis {
 // startSidecar starts one that listens to the tenant's database, and waits until it is current.
 func startSidecar(t *testing.T, n *tenant, redisURL string) *sidecar {
 	t.Helper()
-	return startListening(t, n, redisURL, n.pool)
+	return startListening(t, n, openRedis(t, redisURL), n.pool)
 }
 
 // startSidecarOnLine is startSidecar with a listener whose connection goes through a proxy.
-func startSidecarOnLine(t *testing.T, n *tenant, redisURL string) (*sidecar, *wirefault.Proxy) {
+func startSidecarOnLine(t *testing.T, n *tenant, memory *cache.Redis) (*sidecar, *wirefault.Proxy) {
+	t.Helper()
+	pool, line := n.poolOnLine(t, func(*pgxpool.Config) {})
+	return startListening(t, n, memory, pool), line
+}
+
+// poolOnLine returns a pool on the tenant's database whose connections go through a proxy.
+func (n *tenant) poolOnLine(t *testing.T, change func(*pgxpool.Config)) (*pgxpool.Pool, *wirefault.Proxy) {
 	t.Helper()
 	config := n.pool.Config()
 	c := config.ConnConfig
@@ -172,17 +179,17 @@ func startSidecarOnLine(t *testing.T, n *tenant, redisURL string) (*sidecar, *wi
 		t.Fatal(err)
 	}
 	c.Host, c.Port, c.Fallbacks = host, uint16(number), nil
+	change(config)
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	return startListening(t, n, redisURL, pool), line
+	return pool, line
 }
 
-func startListening(t *testing.T, n *tenant, redisURL string, line *pgxpool.Pool) *sidecar {
+func startListening(t *testing.T, n *tenant, memory *cache.Redis, line *pgxpool.Pool) *sidecar {
 	t.Helper()
-	memory := openRedis(t, redisURL)
 	s := &sidecar{
 		reader:   &reader{next: recognize.NewDatabase(n.pool)},
 		listener: postgres.NewListener(line, quiet(), cache.Channel),
