@@ -19,6 +19,7 @@
 //     there is neither fence nor entry, and only if its read began less than fillAge (2 s) ago.
 //   - A fence is never removed early. It can be put up anew.
 //   - A writer commits within 3 s of its fence, or puts it up again (postgres.FencedCommit).
+//     What one that has died leaves with Postgres is over by then as well (postgres.FencedSQL).
 //
 // Let a fence go up at f, the commit happen at c with f ≤ c < f+3, and a reader begin its read at r
 // and store at s < r+2. If the read saw the old value then r < c. A store before the fence (s < f)

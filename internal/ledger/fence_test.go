@@ -4,19 +4,24 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"ringside/contacts"
 	"ringside/internal/ledger"
 	"ringside/internal/org"
 	"ringside/internal/phone"
 	"ringside/internal/postgres/pgtest"
+	"ringside/internal/wirefault"
 )
 
 func TestRule17_TheFenceGoesUpForWhoseHistoryChanges(t *testing.T) {
@@ -67,6 +72,85 @@ func TestRule17_TheFenceGoesUpAgainWhenTheOutcomeIsUnknown(t *testing.T) {
 	if diff := cmp.Diff([]phone.Number{alex, alex}, f.raised[p.org.ID]); diff != "" {
 		t.Errorf("fenced (-want, +got):\n%s", diff)
 	}
+}
+
+// A batch comes to Postgres whole, COMMIT and all. If its writer dies then, nobody is left who could put the fence up
+// again: so a batch that has to wait there is given up before the fence is gone, which stands for 5 s and keeps out
+// what was read up to 2 s before.
+func TestRule17_NothingIsCommittedWhenTheFenceOfADeadWriterIsGone(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	p := newPlace(t, pool)
+	mortal, wire := onWire(t, pool)
+	if err := ledger.Apply(t.Context(), mortal, &fence{}, nil, []*ledger.Event{p.ended("CA1", 60)}); err != nil {
+		t.Fatal(err) // Postgres knows the statements now: the next batch is sent whole
+	}
+	for _, tt := range []struct {
+		name string
+		lock func(context.Context, pgx.Tx) error
+	}{
+		{"for the ledger", func(ctx context.Context, tx pgx.Tx) error {
+			_, err := tx.Exec(ctx, `LOCK TABLE interaction_events IN ACCESS EXCLUSIVE MODE`)
+			return err
+		}},
+		{"for a merge", ledger.Past{}.Still},
+	} {
+		other, err := pool.Begin(t.Context())
+		if err == nil {
+			err = tt.lock(t.Context(), other)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		fenced := make(chan time.Time, 2) // before, and when it is given up
+		f := fence{told: func() { fenced <- time.Now() }}
+		wrote := make(chan error, 1)
+		go func() { wrote <- ledger.Apply(t.Context(), mortal, &f, nil, []*ledger.Event{p.ended("CA2", 60)}) }()
+		waits := func() bool {
+			return one[bool](t, pool, `SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE d.datname = current_database() AND NOT l.granted)`)
+		}
+		eventually(t, "the batch waits "+tt.name, waits)
+		up := <-fenced
+		wire.Refuse(true)
+		if err := <-wrote; err == nil {
+			t.Fatalf("without a line its writer was told that it is written")
+		}
+		for waits() {
+			if time.Since(up) > 3*time.Second {
+				t.Errorf("3 s after its fence the batch still waits %s", tt.name)
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		if err := other.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wire.Refuse(false)
+		mortal.Reset()
+	}
+	eventually(t, "all that the dead left is over", func() bool {
+		return one[int](t, pool, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'mortal'`) == 0
+	})
+	if n := one[int](t, pool, `SELECT count(*) FROM interactions WHERE sid = 'CA2'`); n > 0 {
+		t.Error("it was committed after all")
+	}
+}
+
+// onWire returns a pool on the same database, of one connection, and the wire that it goes through.
+func onWire(t *testing.T, pool *pgxpool.Pool) (*pgxpool.Pool, *wirefault.Proxy) {
+	t.Helper()
+	config := pool.Config()
+	c := config.ConnConfig
+	wire := wirefault.New(t, "unix", fmt.Sprintf("%s/.s.PGSQL.%d", c.Host, c.Port))
+	addr := netip.MustParseAddrPort(wire.Addr())
+	c.Host, c.Port, c.Fallbacks = addr.Addr().String(), addr.Port(), nil
+	c.RuntimeParams["application_name"], config.MaxConns = "mortal", 1
+	on, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(on.Close)
+	return on, wire
 }
 
 // While Postgres is away nothing is committed: whoever is held in the cache may stay there, and is greeted by name.

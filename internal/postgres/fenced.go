@@ -90,12 +90,16 @@ func hasEnded(ctx context.Context, pool *pgxpool.Pool, xid string) (bool, error)
 	return err == nil && over, err
 }
 
-// fencedXIDSQL is FencedSQL, and names the transaction.
+// fencedXIDSQL marks a transaction likewise whose end is the writer's to send, and names it.
 const fencedXIDSQL = `SELECT set_config('ringside.fenced', $1, true), pg_current_xact_id()::text`
 
 // FencedSQL marks the transaction it runs in: $1 is 'on' if the writer's fence is seen by every
 // sidecar, so that the triggers stay silent.
-const FencedSQL = `SELECT set_config('ringside.fenced', $1, true)`
+//
+// It is for transactions that are sent whole, with their end: Postgres carries on with those even if the
+// writer has died, who then cannot put the fence up again. So each statement that follows may take 1.4 s,
+// by Postgres' own clock: two of them are over before old values could be stored, 3 s after the fence.
+const FencedSQL = `SELECT set_config('ringside.fenced', $1, true), set_config('statement_timeout', '1400', true)`
 
 // OnOff returns the text of a boolean setting of Postgres.
 func OnOff(b bool) string {
