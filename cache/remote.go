@@ -94,7 +94,8 @@ type remote struct {
 	evicted sync.Once              // the warning that fences may be
 
 	failures  atomic.Int32 // in a row
-	skipUntil atomic.Int64 // unix nanoseconds
+	skipUntil atomic.Int64 // nanoseconds since start, whatever the clock is set to meanwhile
+	start     time.Time
 	debt      debt
 }
 
@@ -104,7 +105,7 @@ func newRemote(url string, log *slog.Logger, p patience) (*remote, error) {
 		return nil, fmt.Errorf("REDIS_URL is not a Redis address: write it like redis://localhost:6379/0")
 	}
 	logging.Disable() // go-redis repeats on stderr what it returns, each time; here it is logged once an outage
-	r := &remote{log: log, patience: p, debt: debt{quit: make(chan struct{})}}
+	r := &remote{log: log, patience: p, debt: debt{quit: make(chan struct{})}, start: time.Now()}
 	// go-redis' defaults retry for seconds; here a miss is cheap and a wait is not.
 	options.MaxRetries = -1
 	options.DialerRetries = 1
@@ -206,7 +207,7 @@ func (r *remote) usable() bool {
 
 func (r *remote) answering() bool {
 	until := r.skipUntil.Load()
-	return until == 0 || time.Now().UnixNano() >= until
+	return until == 0 || int64(time.Since(r.start)) >= until
 }
 
 // failing reports whether Redis failed the last time that it was asked. Whoever has no time to lose
@@ -224,7 +225,7 @@ func (r *remote) noted(err error) error {
 	}
 	failures := r.failures.Add(1)
 	if failures >= skipAfter {
-		r.skipUntil.Store(time.Now().Add(skipFor).UnixNano())
+		r.skipUntil.Store(int64(time.Since(r.start) + skipFor))
 	}
 	if failures == skipAfter {
 		r.log.Warn("Redis does not answer; calls are answered without it", "error", err)
