@@ -168,10 +168,15 @@ func (w *world) live(t *testing.T, seed uint64, during time.Duration, harm func(
 			defer w.letGo(s)
 			version := 0
 			skew := time.Duration(random.Int64N(int64(2*skewMost))) - skewMost
-			// Each change meets what was cached before it, or is on the heels of another.
-			for range 2 {
+			// Each change meets what was cached before it, or is on the heels of another. Half of them are their number's
+			// only one: another's fence would make up for one that it lacks.
+			rounds, most := 1, 1
+			if random.IntN(2) == 0 {
+				rounds, most = 2, 3
+			}
+			for range rounds {
 				between(random, 0, time.Second)
-				for range 1 + random.IntN(3) {
+				for range 1 + random.IntN(most) {
 					version++
 					write(s, skew, random, version)
 					between(random, 0, 60*time.Millisecond)
