@@ -12,7 +12,9 @@
 // writer commits the new one and drops the entry, and then the reader stores the old value, which
 // stays. The fence closes that. In the following, every time is on one clock: Redis' own for
 // entries in Redis (the age of a fill is measured there too), the process' monotonic one for
-// entries in the process.
+// entries in the process. What clock any machine shows does not matter, nor do times in Postgres' rows; only
+// Redis' clock must not be set ahead by seconds just while a writer is about to commit, since Redis ends
+// fences by it. Set back, it makes the epoch invalid, or a fence longer.
 //
 //   - Before it commits, a writer replaces the entry by a fence that lives fenceLife (5 s).
 //   - A reader who misses takes the time, then reads Postgres, and stores what it found only if

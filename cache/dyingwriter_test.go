@@ -111,7 +111,7 @@ func TestRule17_ACommitThatHangsWithoutItsWriter(t *testing.T) {
 		t.Fatal("the writer has an answer without a line")
 	}
 	cut := time.Now()
-	for time.Since(cut) < 7*time.Second {
+	for time.Since(cut) < 6*time.Second {
 		for _, s := range []*sidecar{writing, reading} {
 			if got := s.find(t, n, number(1)); nameOf(got.Record) != "old" {
 				t.Fatalf("before the commit %q was found by %q", nameOf(got.Record), outcomes(got))
