@@ -125,10 +125,12 @@ var matrix = []struct {
 	{"Redis is refused", func(s *stricken) { s.redis.Refuse(true) }, func(s *stricken) { s.redis.Refuse(false) }, greetsAlex, toldAll, 200, false},
 	{"Redis is silent", func(s *stricken) { s.redis.BlackHole(true) }, func(s *stricken) { s.redis.BlackHole(false) }, greetsAlex, toldAll, 200, false},
 	{"Redis takes 5 s", func(s *stricken) { s.redis.SetDelay(5 * time.Second) }, func(s *stricken) { s.redis.SetDelay(0) }, greetsAlex, toldAll, 200, false},
+	{"Redis has 1 kB a second", func(s *stricken) { s.redis.SetRate(1000) }, func(s *stricken) { s.redis.SetRate(0) }, greetsAlex, toldAll, 200, false},
 	{"Redis is reset", func(s *stricken) { s.redis.Reset() }, nil, greetsAlex, toldAll, 200, false},
 	{"Postgres is refused", func(s *stricken) { s.postgres.Refuse(true) }, func(s *stricken) { s.postgres.Refuse(false) }, greetsAlex, toldProvisionally, 200, true},
 	{"Postgres is silent", func(s *stricken) { s.postgres.BlackHole(true) }, func(s *stricken) { s.postgres.BlackHole(false) }, greetsAlex, toldProvisionally, 200, true},
 	{"Postgres takes 5 s", func(s *stricken) { s.postgres.SetDelay(5 * time.Second) }, func(s *stricken) { s.postgres.SetDelay(0) }, greetsAlex, toldProvisionally, 200, true},
+	{"Postgres has 100 bytes a second", func(s *stricken) { s.postgres.SetRate(100) }, func(s *stricken) { s.postgres.SetRate(0) }, greetsAlex, toldProvisionally, 200, true},
 	{"contacts are locked", (*stricken).lockContacts, func(s *stricken) { s.release() }, greetsAlex, toldAll, 200, true},
 	{"Postgres is reset", func(s *stricken) { s.postgres.Reset() }, nil, greetsAlex, toldAll, 200, false},
 	{"both are refused", func(s *stricken) { s.postgres.Refuse(true); s.redis.Refuse(true) }, func(s *stricken) { s.postgres.Refuse(false); s.redis.Refuse(false) }, greetsUnknown, toldNothing, 200, true},
@@ -138,6 +140,7 @@ var matrix = []struct {
 	{"Postgres is refused and the disk is full", func(s *stricken) { s.postgres.Refuse(true); s.fillSpool() }, func(s *stricken) { s.postgres.Refuse(false) }, greetsAlex, toldProvisionally, 503, true},
 	{"the agent is refused", func(s *stricken) { s.runtime.Refuse(true) }, nil, greetsAlex, noAgent, 200, false},
 	{"the agent is silent", func(s *stricken) { s.runtime.BlackHole(true) }, nil, greetsAlex, noAgent, 200, false},
+	{"the agent has 10 kB a second", func(s *stricken) { s.runtime.SetRate(10_000) }, nil, greetsAlex, toldAll, 200, false},
 	{"the agent takes 1 s", func(s *stricken) { s.runtime.SetDelay(time.Second) }, nil, greetsAlex, toldAll, 200, false},
 }
 
