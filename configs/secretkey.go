@@ -39,6 +39,9 @@ func (c *Config) SigningKey() ([]byte, error) {
 		return []byte(c.SecretKey), nil
 	}
 	path := filepath.Join(c.DataDir, secretKeyFile)
+	if _, err := os.Stat(path); err == nil {
+		return readSigningKey(path) // which a full disk does not keep anybody from
+	}
 	if err := os.MkdirAll(c.DataDir, 0o755); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
@@ -57,6 +60,10 @@ func (c *Config) SigningKey() ([]byte, error) {
 	if err := os.Link(temporary.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("keep the secret key: %w", err)
 	}
+	return readSigningKey(path)
+}
+
+func readSigningKey(path string) ([]byte, error) {
 	key, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the secret key: %w", err)

@@ -39,10 +39,7 @@ func (l *Log) SetAside(r Record, reason string) error {
 	if err := l.replace(numbered(r.Seq, asideSuffix), text); err != nil {
 		return fmt.Errorf("set record %d aside: %w", r.Seq, err)
 	}
-	l.mu.Lock()
-	l.aside++
-	l.asideBytes += int64(len(text))
-	l.mu.Unlock()
+	l.noteAside(numbered(r.Seq, asideSuffix), int64(len(text)))
 	return l.Done(r)
 }
 
@@ -83,25 +80,29 @@ func (l *Log) takeBack(name string) error {
 	if err := l.Append(held.Data); err != nil {
 		return err
 	}
-	l.mu.Lock()
-	l.asideBytes = max(0, l.asideBytes-int64(len(content)))
-	l.mu.Unlock()
 	return l.fs.Remove(name)
 }
 
-// countAside counts anew what is set aside: people change it, too.
-func (l *Log) countAside(names []string) {
-	var n int64
-	for _, name := range names {
-		if strings.HasSuffix(name, asideSuffix) || strings.HasSuffix(name, damagedSuffix) {
-			n++
-		}
-	}
+// noteAside counts a file that was set aside.
+func (l *Log) noteAside(name string, size int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.aside = n; n == 0 {
-		l.asideBytes = 0
+	l.asideBytes += size - l.asideSizes[name]
+	l.asideSizes[name] = size
+	l.aside = int64(len(l.asideSizes))
+}
+
+// countAside leaves out what is not set aside any more: people take it away, or have it tried again.
+func (l *Log) countAside(names []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, size := range l.asideSizes {
+		if _, there := slices.BinarySearch(names, name); !there {
+			delete(l.asideSizes, name)
+			l.asideBytes -= size
+		}
 	}
+	l.aside = int64(len(l.asideSizes))
 }
 
 // ReadAside returns what is set aside in a folder, which another program may have, oldest first.

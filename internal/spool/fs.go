@@ -59,7 +59,7 @@ func OpenDir(path string) (*Dir, error) {
 		}
 		return nil, errors.Join(err, lock.Close())
 	}
-	if err := d.probe(); err != nil {
+	if err := d.probe(); err != nil && !full(err) { // what is there already can be drained
 		return nil, errors.Join(fmt.Errorf("the spool needs a folder that can be written: %w", err), lock.Close())
 	}
 	return d, nil

@@ -48,8 +48,11 @@ func (l *Log) load() (found Found, err error) {
 		return found, err
 	}
 	for _, a := range aside {
-		l.aside++
-		l.asideBytes += int64(len(a.Data))
+		name := a.ID
+		if a.Seq != 0 {
+			name += asideSuffix
+		}
+		l.noteAside(name, int64(len(a.Data)))
 	}
 	return found, l.sweep()
 }
@@ -57,23 +60,25 @@ func (l *Log) load() (found Found, err error) {
 // loadSegment reads one file. It returns nil for one that was set aside as a whole.
 func (l *Log) loadSegment(name string, last bool, found *Found) (*segment, error) {
 	content, err := l.fs.Read(name)
-	if err != nil {
-		return nil, err
+	if err != nil { // what is in the others is not lost for that
+		found.Damaged++
+		return nil, l.rename(name, strings.TrimSuffix(name, segmentSuffix)+damagedSuffix)
 	}
 	records, good, damaged := scan(content)
 	if tail := int64(len(content)) - good; tail > 0 {
 		switch {
 		case last:
-			found.Cut += int(tail)
+			if torn(content[good:]) {
+				found.Cut += int(tail)
+			} else { // it may have been whole once
+				damaged = append(damaged, extent{good, good + tail})
+			}
 			if err := l.fs.Truncate(name, good); err != nil {
 				return nil, fmt.Errorf("cut a torn tail: %w", err)
 			}
 		case len(records) == 0:
 			found.Damaged++
-			if err := l.fs.Rename(name, strings.TrimSuffix(name, segmentSuffix)+damagedSuffix); err != nil {
-				return nil, err
-			}
-			return nil, l.fs.Sync()
+			return nil, l.rename(name, strings.TrimSuffix(name, segmentSuffix)+damagedSuffix)
 		default:
 			damaged = append(damaged, extent{good, good + tail})
 			good += tail
@@ -87,6 +92,13 @@ func (l *Log) loadSegment(name string, last bool, found *Found) (*segment, error
 		}
 	}
 	return &segment{name: name, size: good, records: records, sealed: true}, nil
+}
+
+func (l *Log) rename(from, to string) error {
+	if err := l.fs.Rename(from, to); err != nil {
+		return err
+	}
+	return l.fs.Sync()
 }
 
 // nameOf names the segment whose first record is this one.

@@ -34,6 +34,8 @@ type Log struct {
 	bytes        int64 // of the segments
 	aside        int64
 	asideBytes   int64
+	asideSizes   map[string]int64 // by file
+	unreadable   map[uint64]bool  // records that are left out
 	appended     int64
 	failed       error
 	closed       bool
@@ -65,7 +67,7 @@ const maxWaitingBytes = 64 << 20
 // Open opens the log in a folder, cuts torn tails, and begins a file of its own: what a crash has left is not written
 // to again.
 func Open(folder FS, o Options) (*Log, Found, error) {
-	l := &Log{fs: folder, options: o, next: 1, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	l := &Log{fs: folder, options: o, next: 1, wake: make(chan struct{}, 1), done: make(chan struct{}), asideSizes: map[string]int64{}, unreadable: map[uint64]bool{}}
 	for _, limit := range []struct {
 		field *int64
 		value int64

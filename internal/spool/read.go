@@ -10,18 +10,21 @@ import (
 // Oldest returns the oldest records that are not done, at most so many, and of at most so many bytes together but always
 // one if there is any. They come again until they are done.
 //
-// A record that cannot be read any more is left out, and err says so; it comes again.
+// A record that cannot be read any more is left out from then on, and err says so, once: its file stays, and is
+// looked at again at the next start.
 func (l *Log) Oldest(most, bytes int) (records []Record, err error) {
 	var failures []error
+	var lost []uint64
+	defer func() { l.leaveOut(lost) }()
 	for _, p := range l.pick(most, bytes) {
 		raw := make([]byte, p.size)
 		if err := l.fs.ReadAt(p.file, raw, p.offset); err != nil {
-			failures = append(failures, fmt.Errorf("read record %d of the spool: %w", p.seq, err))
+			lost, failures = append(lost, p.seq), append(failures, fmt.Errorf("read record %d of the spool: %w", p.seq, err))
 			continue
 		}
 		r, _, ok := readRecord(raw)
 		if !ok || r.Seq != p.seq {
-			failures = append(failures, fmt.Errorf("record %d of the spool is damaged", p.seq))
+			lost, failures = append(lost, p.seq), append(failures, fmt.Errorf("record %d of the spool is damaged", p.seq))
 			continue
 		}
 		records = append(records, r)
@@ -41,6 +44,9 @@ func (l *Log) pick(most, bytes int) (places []place) {
 	taken := 0
 	for _, s := range l.segments {
 		for _, e := range s.records {
+			if l.unreadable[e.seq] {
+				continue
+			}
 			if len(places) >= most || len(places) > 0 && taken+e.size > bytes {
 				return places
 			}
@@ -49,6 +55,15 @@ func (l *Log) pick(most, bytes int) (places []place) {
 		}
 	}
 	return places
+}
+
+// leaveOut has records left out that cannot be read.
+func (l *Log) leaveOut(lost []uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, seq := range lost {
+		l.unreadable[seq] = true
+	}
 }
 
 // Done says that records are where they belong. Files of which all records are done are removed; after a crash, records that
@@ -69,8 +84,8 @@ func (l *Log) Done(records ...Record) error {
 			s.records = slices.DeleteFunc(s.records, func(e entry) bool { return done[e.seq] })
 		}
 	}
-	if n := len(l.segments); n > 0 && !l.writing && len(l.segments[n-1].records) == 0 {
-		l.segments[n-1].sealed = true // the next record begins another file
+	if n := len(l.segments); n > 0 && !l.writing && len(l.segments[n-1].records) == 0 && l.segments[n-1].size > 0 {
+		l.segments[n-1].sealed = true // the next record begins another file, of another name
 	}
 	l.mu.Unlock()
 	return l.sweep()
@@ -100,19 +115,22 @@ func (l *Log) sweep() error {
 	return l.fs.Sync()
 }
 
-// Empty reports whether everything is done.
-func (l *Log) Empty() bool { return l.Stats().Records == 0 }
-
 // Stats returns how the log stands.
 func (l *Log) Stats() (s Stats) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s = Stats{Bytes: l.bytes + l.asideBytes, SetAside: l.aside, Appended: l.appended, Failed: l.failed}
+	s = Stats{Bytes: l.bytes + l.asideBytes, SetAside: l.aside + int64(len(l.unreadable)), Appended: l.appended, Failed: l.failed}
 	for _, segment := range l.segments {
 		s.Records += int64(len(segment.records))
-		if s.Oldest.IsZero() && len(segment.records) > 0 { // they are in the order in which they came
-			s.Oldest = time.Unix(0, segment.records[0].at)
+		if s.Oldest.IsZero() { // they are in the order in which they came
+			for _, e := range segment.records {
+				if !l.unreadable[e.seq] {
+					s.Oldest = time.Unix(0, e.at)
+					break
+				}
+			}
 		}
 	}
+	s.Records -= int64(len(l.unreadable))
 	return s
 }

@@ -90,6 +90,18 @@ func scan(segment []byte) (entries []entry, good int64, damaged []extent) {
 	return entries, good, damaged
 }
 
+// torn reports whether the end of a segment is what a crash leaves of records that were being written: their
+// beginning, or room that was never written to.
+func torn(tail []byte) bool {
+	if len(bytes.Trim(tail, "\x00")) == 0 {
+		return true
+	}
+	if !bytes.HasPrefix(tail, mark[:min(len(tail), markSize)]) {
+		return false
+	}
+	return len(tail) < headerSize || int64(binary.LittleEndian.Uint32(tail[4:])) > int64(len(tail)-headerSize)
+}
+
 // findRecord returns where the next whole record begins, or -1.
 func findRecord(segment []byte, from int) int {
 	for from < len(segment) {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -169,9 +170,13 @@ func TestEndCall(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			heard := b.idle()
-			if call := b.api.Calls()[0]; call.Status != test.want || heard[len(heard)-1].Form.Get("CallStatus") != test.want {
-				t.Errorf("the call is %s; the last that was heard is %v", call.Status, heard[len(heard)-1])
+			heard := b.idle() // the webhook of a call that is ended as it begins may be the last
+			var states []string
+			for _, r := range heard {
+				states = append(states, r.Form.Get("CallStatus"))
+			}
+			if call := b.api.Calls()[0]; call.Status != test.want || !slices.Contains(states, test.want) {
+				t.Errorf("the call is %s; heard were %v", call.Status, states)
 			}
 			if err := b.client.EndCall(t.Context(), account, sid); err != nil {
 				t.Errorf("ended again: %v", err)
