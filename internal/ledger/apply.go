@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -165,6 +166,9 @@ func apply(ctx context.Context, pool *pgxpool.Pool, fence contacts.Fence, key co
 	err = conn.SendBatch(bounded, &statements).Close()
 	if err != nil || time.Since(began) > postgres.FencedCommit {
 		raise(context.WithoutCancel(ctx), fence, batch) // it may have been committed, or may yet be
+	}
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		err = errors.Join(errInTime, err)
 	}
 	if err != nil {
 		return fmt.Errorf("write %d events: %w", len(batch), err)

@@ -37,9 +37,9 @@ func (q *queue) push(p *pending) bool {
 	return true
 }
 
-// moveTo moves events from the head of the queue to a batch until it is full. An event that is
+// moveTo moves events from the head of the queue to a batch until it has as many as it may. An event that is
 // larger than a whole batch goes by itself.
-func (q *queue) moveTo(batch []*pending) []*pending {
+func (q *queue) moveTo(batch []*pending, most int) []*pending {
 	bytes := 0
 	for _, p := range batch {
 		bytes += p.bytes
@@ -52,7 +52,7 @@ func (q *queue) moveTo(batch []*pending) []*pending {
 			moved++
 			continue
 		}
-		if len(batch) == maxBatch || len(batch) > 0 && bytes+p.bytes > maxBatchBytes {
+		if len(batch) >= most || len(batch) > 0 && bytes+p.bytes > maxBatchBytes {
 			break
 		}
 		batch = append(batch, p)

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"ringside/contacts"
@@ -52,6 +51,7 @@ type Recorder struct {
 
 	written, dropped, refused atomic.Int64
 
+	pace      pace
 	refresher Refresher // nil: callers are looked up when they call
 
 	// What follows is used with a spool alone.
@@ -61,6 +61,7 @@ type Recorder struct {
 	kept                        chan struct{} // something is in the spool
 	drainEnd                    chan struct{}
 	spooled, drained, setAsides atomic.Int64
+	suspects                    map[uint64]int64 // of the drain: how many events were written when a record was refused first
 }
 
 // RecorderOption changes how a recorder keeps events.
@@ -81,7 +82,7 @@ func WithRefresher(f Refresher) RecorderOption {
 // By key it knows erased people again; without one it knows nobody.
 func NewRecorder(pool *pgxpool.Pool, fence contacts.Fence, key contacts.ErasureKey, log *slog.Logger, options ...RecorderOption) *Recorder {
 	r := &Recorder{pool: pool, fence: fence, key: key, log: log, wake: make(chan struct{}, 1), done: make(chan struct{}),
-		kept: make(chan struct{}, 1), drainEnd: make(chan struct{})}
+		kept: make(chan struct{}, 1), drainEnd: make(chan struct{}), suspects: map[uint64]int64{}}
 	for _, option := range options {
 		option(r)
 	}
@@ -255,19 +256,23 @@ func (r *Recorder) sleep(lastLater time.Time) {
 func (r *Recorder) take(laterDue bool) (batch []*pending, closed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	batch = r.urgent.moveTo(nil)
+	most := r.pace.most()
+	batch = r.urgent.moveTo(nil, most)
 	if len(batch) > 0 || laterDue || r.closed {
-		batch = r.later.moveTo(batch)
+		batch = r.later.moveTo(batch, most)
 	}
 	r.writing = len(batch)
 	return batch, r.closed
 }
 
-// write writes a batch, again and again while Postgres is away. A batch that Postgres refuses for
-// what is in it is halved until the event at fault is by itself, so that it cannot hold up the others.
+// write writes a batch, again and again while Postgres is away. A batch that Postgres refuses, or cannot commit in
+// time, is halved until the event at fault is by itself, so that it cannot hold up the others.
 func (r *Recorder) write(batch []*pending) {
 	refusals, wait := 0, retryMin
 	for {
+		if batch = r.withoutSpooled(batch); len(batch) == 0 {
+			return
+		}
 		if r.alive.Err() != nil {
 			batch = r.keepLast(batch)
 			r.drop(batch, problem.New(problem.CodeUnavailable, "This sidecar stopped before the database confirmed this. Send it again."))
@@ -282,15 +287,19 @@ func (r *Recorder) write(batch []*pending) {
 				r.log.Info("events are written again", "events", len(batch))
 			}
 			return
-		case refusedData(err) && len(batch) > 1:
+		case halved(err) && len(batch) > 1:
+			r.pace.slower(err, len(batch))
 			r.write(batch[:len(batch)/2])
 			r.write(batch[len(batch)/2:])
 			return
-		case refusedData(err) && refusals > 0:
+		case refused(err) && !refusedData(err) && refusals > 0 && r.spool != nil:
+			r.keepRefused(batch[0])
+			return
+		case refusedData(err) && refusals > 0, refused(err) && refusals > 0 && r.spool == nil:
 			r.log.Error("Postgres refused an event; it is dropped", "sid", batch[0].event.SID, "event", batch[0].event.Name, "error", err)
 			r.drop(batch, err)
 			return
-		case refusedData(err): // a row that it refers to may have gone in this very moment: once more
+		case refused(err): // a row that it refers to may have gone in this very moment: once more
 			refusals++
 			continue
 		}
@@ -306,21 +315,45 @@ func (r *Recorder) write(batch []*pending) {
 	}
 }
 
-// keepLast puts what waits at the end into the spool, and returns what it does not take.
-func (r *Recorder) keepLast(batch []*pending) (left []*pending) {
-	if r.spool == nil {
-		return batch
-	}
-	var kept []*pending
+// withoutSpooled takes out what is on the disk meanwhile, and will be written from there.
+func (r *Recorder) withoutSpooled(batch []*pending) (left []*pending) {
+	var spooled []*pending
 	for _, p := range batch {
-		if p.spooled.Load() || r.keep(p.event) == nil {
-			kept = append(kept, p)
+		if p.spooled.Load() {
+			spooled = append(spooled, p)
 		} else {
 			left = append(left, p)
 		}
 	}
-	r.settle(kept, nil)
+	r.settle(spooled, nil)
 	return left
+}
+
+// keepRefused puts an event into the spool that Postgres refuses for a reason that may pass: by the spool it is told
+// apart from one that is refused alone.
+func (r *Recorder) keepRefused(p *pending) {
+	if err := r.keep(p.event); err != nil {
+		r.log.Error("Postgres refused an event, and the disk does not take it; it is dropped", "sid", p.event.SID, "event", p.event.Name, "error", err)
+		r.drop([]*pending{p}, unavailable(err))
+		return
+	}
+	r.settle([]*pending{p}, nil)
+}
+
+// keepLast puts what waits at the end into the spool, together, and returns what it does not take.
+func (r *Recorder) keepLast(batch []*pending) (left []*pending) {
+	if r.spool == nil {
+		return batch
+	}
+	events := make([]*Event, len(batch))
+	for i, p := range batch {
+		events[i] = p.event
+	}
+	if err := r.keep(events...); err != nil {
+		return batch
+	}
+	r.settle(batch, nil)
+	return nil
 }
 
 func (r *Recorder) try(batch []*pending) error {
@@ -337,6 +370,7 @@ func (r *Recorder) apply(events []*Event) error {
 		return err
 	}
 	r.written.Add(int64(len(events)))
+	r.pace.faster(len(events))
 	if r.refresher != nil {
 		for id, numbers := range touched(events) {
 			r.refresher.Refresh(id, numbers...)
@@ -360,16 +394,4 @@ func (r *Recorder) settle(batch []*pending, err error) {
 			p.result <- err
 		}
 	}
-}
-
-// refusedData reports whether Postgres refused the data itself (SQLSTATE classes 22, bad values, 23,
-// constraints, and 54, too long or too deep), which no repetition will change. Anything else is
-// taken for a database that is away or not ready, however long: what is kept can still be written.
-func refusedData(err error) bool {
-	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok || len(pgErr.Code) != 5 {
-		return false
-	}
-	class := pgErr.Code[:2]
-	return class == "22" || class == "23" || class == "54"
 }

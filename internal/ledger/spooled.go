@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -61,16 +62,19 @@ func decodeEvent(data []byte) (*Event, error) {
 // DecodeSpooled reads an event as it is kept in the spool, for people to look at.
 func DecodeSpooled(data []byte) (*Event, error) { return decodeEvent(data) }
 
-// keep puts an event into the spool. It returns the spool's error if it has no room or has failed.
-func (r *Recorder) keep(e *Event) error {
-	data, err := encodeEvent(e)
-	if err == nil {
-		err = r.spool.Append(data)
+// keep puts events into the spool. It returns the spool's error if it has no room or has failed.
+func (r *Recorder) keep(events ...*Event) error {
+	all := make([][]byte, len(events))
+	for i, e := range events {
+		var err error
+		if all[i], err = encodeEvent(e); err != nil {
+			return err
+		}
 	}
-	if err != nil {
+	if err := r.spool.Append(all...); err != nil {
 		return err
 	}
-	r.spooled.Add(1)
+	r.spooled.Add(int64(len(events)))
 	select {
 	case r.kept <- struct{}{}:
 	default:
@@ -126,15 +130,15 @@ func (r *Recorder) pause(d time.Duration) {
 
 // drainSome writes the oldest records of the spool, and reports whether there is more to do.
 func (r *Recorder) drainSome() (more bool, err error) {
-	records, err := r.spool.Oldest(maxBatch, maxBatchBytes)
+	records, err := r.spool.Oldest(r.pace.most(), maxBatchBytes)
 	if len(records) == 0 {
-		return false, err // nothing, or nothing that can be read
+		return err != nil, err // nothing, or nothing that can be read: what is behind that comes next
 	}
 	return true, errors.Join(err, r.writeRecords(records))
 }
 
-// writeRecords writes records of the spool. One that Postgres refuses for what is in it is set aside, so that it holds
-// up nobody.
+// writeRecords writes records of the spool. One that Postgres refuses while it takes others is set aside, so that it
+// holds up nobody.
 func (r *Recorder) writeRecords(records []spool.Record) error {
 	var events []*Event
 	var good []spool.Record
@@ -153,22 +157,44 @@ func (r *Recorder) writeRecords(records []spool.Record) error {
 	}
 	switch err := r.apply(events); {
 	case err == nil:
+		for _, record := range good {
+			delete(r.suspects, record.Seq)
+		}
 		r.drained.Add(int64(len(events)))
 		return r.spool.Done(good...)
-	case refusedData(err) && len(good) > 1:
+	case refused(err) && len(good) > 1:
 		half := len(good) / 2
-		return errors.Join(r.writeRecords(good[:half]), r.writeRecords(good[half:]))
-	case refusedData(err):
+		first := r.writeRecords(good[:half])
+		return cmp.Or(first, r.writeRecords(good[half:]))
+	case tooSlow(err) && len(good) > 1:
+		r.pace.slower(err, len(good))
+		return nil // fewer come next
+	case refusedData(err), refused(err) && r.othersWritten(good[0].Seq):
 		return r.setAside(good[0], err)
 	default:
 		return err
 	}
 }
 
+// othersWritten reports whether Postgres has taken other events since this record was refused first: it may be that
+// it takes nothing at all. A record that is refused by itself waits until there are others, and holds up nobody.
+func (r *Recorder) othersWritten(seq uint64) bool {
+	now := r.written.Load()
+	before, known := r.suspects[seq]
+	if !known {
+		r.suspects[seq] = now
+	}
+	return known && now > before
+}
+
 func (r *Recorder) setAside(record spool.Record, cause error) error {
-	r.log.Error("a record of the spool cannot be written and is set aside: see `ringside spool list`", "seq", record.Seq, "error", cause)
+	if err := r.spool.SetAside(record, cause.Error()); err != nil {
+		return err
+	}
+	delete(r.suspects, record.Seq)
 	r.setAsides.Add(1)
-	return r.spool.SetAside(record, cause.Error())
+	r.log.Error("a record of the spool cannot be written and is set aside: see `ringside spool list`", "seq", record.Seq, "error", cause)
+	return nil
 }
 
 // inTime waits for an event to be committed, and keeps it in the spool if Postgres is away or takes too long.
@@ -187,20 +213,39 @@ func (r *Recorder) inTime(ctx context.Context, p *pending) error {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	if err := r.keep(p.event); err != nil {
-		return r.withoutSpool(ctx, p, err)
+	kept := make(chan error, 1)
+	go func() { // a disk may hang, which nobody waits for any longer
+		err := r.keep(p.event)
+		if err == nil {
+			p.spooled.Store(true) // the writer need not write it as well; if it does, nothing is counted twice
+		}
+		kept <- err
+	}()
+	select {
+	case err := <-kept:
+		if err != nil {
+			return r.withoutSpool(ctx, p, err)
+		}
+		return nil
+	case err := <-p.result:
+		if err == nil || refusedData(err) {
+			return err
+		}
+	case <-ctx.Done():
 	}
-	p.spooled.Store(true) // the writer need not write it as well; if it does, nothing is counted twice
-	return nil
+	r.refused.Add(1)
+	return unavailable(context.DeadlineExceeded)
 }
 
 // withoutSpool waits for Postgres after all, where the spool takes nothing.
-func (r *Recorder) withoutSpool(ctx context.Context, p *pending, cause error) error {
-	r.refused.Add(1)
+func (r *Recorder) withoutSpool(ctx context.Context, p *pending, cause error) (err error) {
 	select {
-	case err := <-p.result:
-		return err
+	case err = <-p.result:
 	case <-ctx.Done():
-		return unavailable(cause)
+		err = unavailable(cause)
 	}
+	if err != nil {
+		r.refused.Add(1)
+	}
+	return err
 }
