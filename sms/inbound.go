@@ -26,6 +26,7 @@ type incoming struct {
 	sender   phone.Address
 	keyword  keyword
 	decision *recognize.Decision // nil without a route
+	unheard  bool                // no runtime hears of it before Postgres is back
 }
 
 // inbound takes a message. It is acknowledged once it is durable (rule 14); what a runtime answers in
@@ -41,9 +42,11 @@ func (s *Service) inbound(r *http.Request, req *webhook.Request) webhook.Reply {
 	s.recognise(r.Context(), m)
 	wait := s.expect(m)
 	defer wait.leave()
-	if err := s.record(r.Context(), s.event(m)); err != nil {
+	written, err := s.record(r.Context(), s.event(m))
+	if err != nil {
 		return s.notKept(err, m.sid)
 	}
+	m.unheard = !written
 	return s.answer(r.Context(), m, wait)
 }
 
@@ -198,13 +201,13 @@ func media(form *twilio.Form) (files []ledger.Media) {
 }
 
 // record makes an event durable, within the write budget.
-func (s *Service) record(ctx context.Context, e *ledger.Event) error {
+func (s *Service) record(ctx context.Context, e *ledger.Event) (written bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.WriteBudget)
 	defer cancel()
 	began := time.Now()
-	err := s.Recorder.Record(ctx, e)
+	written, err = s.Recorder.Keep(ctx, e)
 	s.Metrics.WriteSeconds.WithLabelValues(e.Kind).Observe(time.Since(began).Seconds())
-	return err
+	return written, err
 }
 
 func (s *Service) notKept(err error, sid string) webhook.Reply {

@@ -105,6 +105,7 @@ func (s *Service) answer(ctx context.Context, m *incoming, w *waiting) webhook.R
 		}
 	}
 	s.keepReply(m, w.text)
+	s.Memory.Mark(context.WithoutCancel(ctx), textMark(id, m.sid), w.text)
 	twiml := s.message(m.sid, w.text)
 	s.Memory.Mark(context.WithoutCancel(ctx), mark, string(twiml))
 	return webhook.Reply{TwiML: twiml, Outcome: "answered"}
@@ -115,7 +116,7 @@ const answerWithin = 14 * time.Second
 
 // patience is how long a webhook waits for what a runtime answers. What comes later is sent over REST.
 func (s *Service) patience(ctx context.Context, m *incoming) (context.Context, context.CancelFunc) {
-	if m.req.Hurried {
+	if m.req.Hurried || m.unheard {
 		return context.WithTimeout(ctx, 0)
 	}
 	return context.WithTimeout(ctx, min(s.ReplyBudget, answerWithin-time.Since(m.req.Arrived)))
@@ -135,6 +136,9 @@ func (s *Service) giveUp(w *waiting) (answered bool) {
 		return false
 	}
 }
+
+// textMark is where it is remembered what a message was answered.
+func textMark(id org.ID, sid string) string { return "sms:" + key(id, sid) + ":text" }
 
 // noAnswer marks a message that was answered with nothing.
 const noAnswer = "-"

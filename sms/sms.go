@@ -29,7 +29,8 @@ const MaxText = 1600
 
 // Recorder writes events to the ledger durably, or when there is time.
 type Recorder interface {
-	Record(ctx context.Context, e *ledger.Event) error
+	// Keep says whether the event is in Postgres already.
+	Keep(ctx context.Context, e *ledger.Event) (written bool, err error)
 	Later(e *ledger.Event)
 }
 

@@ -3,6 +3,7 @@ package sms
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"ringside/internal/ledger"
 	"ringside/internal/outgoing"
@@ -43,11 +44,14 @@ func (s *Service) status(r *http.Request, req *webhook.Request) webhook.Reply {
 		e.Consent = ledger.OptOut
 	}
 	e.Text = s.textOf(r, e)
-	if err := s.record(r.Context(), e); err != nil {
+	if _, err := s.record(r.Context(), e); err != nil {
 		return s.notKept(err, sid)
 	}
 	return webhook.Reply{Status: http.StatusNoContent, Outcome: "recorded"}
 }
+
+// textWithin is how long it may take to find what a message says. Its states are kept without.
+const textWithin = 300 * time.Millisecond
 
 // textOf is what a message says whose state is told, as far as the address of the callback names it.
 func (s *Service) textOf(r *http.Request, e *ledger.Event) string {
@@ -55,7 +59,7 @@ func (s *Service) textOf(r *http.Request, e *ledger.Event) string {
 	if itemID == "" {
 		return s.replyText(r.Context(), e, repliedTo(r))
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), s.WriteBudget)
+	ctx, cancel := context.WithTimeout(r.Context(), textWithin)
 	defer cancel()
 	item, err := s.Outgoing.Bind(ctx, e.OrgID, itemID, e.SID)
 	if err != nil {
@@ -73,7 +77,10 @@ func (s *Service) replyText(ctx context.Context, e *ledger.Event, sid string) st
 	if sid == "" {
 		return ""
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.WriteBudget)
+	if text := s.Memory.Marked(ctx, textMark(e.OrgID, sid)); text != "" {
+		return text
+	}
+	ctx, cancel := context.WithTimeout(ctx, textWithin)
 	defer cancel()
 	text, err := s.Ledger.Reply(ctx, e.OrgID, sid)
 	if err != nil && s.Due("reply") {

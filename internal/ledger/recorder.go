@@ -105,22 +105,29 @@ func NewRecorder(pool *pgxpool.Pool, fence contacts.Fence, key contacts.ErasureK
 // the sender may repeat it. It is also not acknowledged if too many wait or the recorder is closed:
 // these are unavailable problems. Any other error is Postgres refusing the event for what it is.
 func (r *Recorder) Record(ctx context.Context, e *Event) error {
+	_, err := r.Keep(ctx, e)
+	return err
+}
+
+// Keep is [Recorder.Record], and says whether the event is in Postgres already. Where it is not, nobody hears of what it
+// announces before Postgres is back.
+func (r *Recorder) Keep(ctx context.Context, e *Event) (written bool, err error) {
 	p := &pending{event: e, bytes: e.size(), result: make(chan error, 1)}
 	if !r.enqueue(p) {
 		if r.spool != nil && r.keep(e) == nil {
-			return nil
+			return false, nil
 		}
 		r.refused.Add(1)
-		return problem.New(problem.CodeUnavailable, "No more events can wait for the database just now. Send this again in a moment.")
+		return false, problem.New(problem.CodeUnavailable, "No more events can wait for the database just now. Send this again in a moment.")
 	}
 	if r.spool != nil {
 		return r.inTime(ctx, p)
 	}
 	select {
 	case err := <-p.result:
-		return err
+		return err == nil, err
 	case <-ctx.Done():
-		return problem.New(problem.CodeUnavailable, "The database did not confirm this in time. Send it again; nothing is counted twice.")
+		return false, problem.New(problem.CodeUnavailable, "The database did not confirm this in time. Send it again; nothing is counted twice.")
 	}
 }
 

@@ -197,8 +197,8 @@ func (r *Recorder) setAside(record spool.Record, cause error) error {
 	return nil
 }
 
-// inTime waits for an event to be committed, and keeps it in the spool if Postgres is away or takes too long.
-func (r *Recorder) inTime(ctx context.Context, p *pending) error {
+// inTime waits for an event to be written, and keeps it in the spool if Postgres is away or takes too long.
+func (r *Recorder) inTime(ctx context.Context, p *pending) (written bool, err error) {
 	budget := r.budget
 	if r.away.Load() {
 		budget = 0 // it would only wait
@@ -208,7 +208,7 @@ func (r *Recorder) inTime(ctx context.Context, p *pending) error {
 	select {
 	case err := <-p.result:
 		if err == nil || refusedData(err) {
-			return err
+			return err == nil, err
 		}
 	case <-timer.C:
 	case <-ctx.Done():
@@ -224,17 +224,18 @@ func (r *Recorder) inTime(ctx context.Context, p *pending) error {
 	select {
 	case err := <-kept:
 		if err != nil {
-			return r.withoutSpool(ctx, p, err)
+			err = r.withoutSpool(ctx, p, err)
+			return err == nil, err
 		}
-		return nil
+		return false, nil
 	case err := <-p.result:
 		if err == nil || refusedData(err) {
-			return err
+			return err == nil, err
 		}
 	case <-ctx.Done():
 	}
 	r.refused.Add(1)
-	return unavailable(context.DeadlineExceeded)
+	return false, unavailable(context.DeadlineExceeded)
 }
 
 // withoutSpool waits for Postgres after all, where the spool takes nothing.
