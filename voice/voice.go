@@ -94,6 +94,10 @@ func (s *Service) Register(mux *http.ServeMux) {
 	mux.Handle(pathStatus, s.HandleKept(pathStatus, s.status))
 	for _, d := range []*dialect{relayDialect, streamDialect} {
 		mux.HandleFunc(d.path, s.socket(d))
-		s.Metrics.RelaySessions.WithLabelValues(d.path) // shown before the first call, too
+		// Shown before the first call, too: an increase from nothing is none to Prometheus.
+		s.Metrics.RelaySessions.WithLabelValues(d.path)
+		for _, by := range []string{"runtime_unreachable", "runtime_lost"} {
+			s.Metrics.RelayEnds.WithLabelValues(d.path, by)
+		}
 	}
 }

@@ -23,7 +23,7 @@ type readiness struct {
 	// Spooled are events on this machine's disk; the oldest has been there so many seconds.
 	Spooled     int64  `json:"events_spooled"`
 	SpoolOldest int64  `json:"spool_oldest_s"`
-	Spool       string `json:"spool"` // ok, failed
+	Spool       string `json:"spool"` // ok, full, failed
 }
 
 func (s *sidecar) ready(w http.ResponseWriter, r *http.Request) {
@@ -33,6 +33,9 @@ func (s *sidecar) ready(w http.ResponseWriter, r *http.Request) {
 	report := readiness{Status: "ready", Postgres: "ok", Redis: "not used", Calls: s.voice.OpenCalls(), Waiting: stats.Waiting, Spooled: stats.Spool.Records, Spool: "ok"}
 	if !stats.Spool.Oldest.IsZero() {
 		report.SpoolOldest = int64(time.Since(stats.Spool.Oldest).Seconds())
+	}
+	if stats.Spool.Full {
+		report.Status, report.Spool = "degraded", "full"
 	}
 	if stats.Spool.Failed != nil {
 		report.Status, report.Spool = "degraded", "failed"

@@ -57,6 +57,7 @@ func (s *sidecar) spoolGauges() {
 		}
 		return 0
 	}))
+	s.metrics.Gauge("ringside_spool_set_aside", "Events that Postgres refused, and damaged parts of the spool, that wait for a person.", stat(func(st ledger.Stats) float64 { return float64(st.Spool.SetAside) }))
 	s.metrics.Counter("ringside_spool_events_total", "Events that were kept on the disk.", stat(func(st ledger.Stats) float64 { return float64(st.Spooled) }))
 	s.metrics.Counter("ringside_spool_drained_total", "Events that went from the disk to Postgres.", stat(func(st ledger.Stats) float64 { return float64(st.Drained) }))
 	s.metrics.Counter("ringside_spool_set_aside_total", "Events that Postgres refused and that wait for a person.", stat(func(st ledger.Stats) float64 { return float64(st.SetAside) }))

@@ -312,7 +312,11 @@ func (r *Recorder) write(batch []*pending) {
 		}
 		r.away.Store(true)
 		if wait == retryMin {
-			r.log.Warn("events cannot be written and wait in memory", "events", len(batch), "error", err)
+			what := "events cannot be written and wait in memory"
+			if r.spool != nil {
+				what = "events cannot be written; those that Twilio is told are kept go to this machine's disk"
+			}
+			r.log.Warn(what, "events", len(batch), "error", err)
 		}
 		select {
 		case <-time.After(wait):

@@ -94,6 +94,7 @@ func (r *Recorder) drain() {
 	tick := time.NewTicker(drainEvery)
 	defer tick.Stop()
 	told := false
+	before := r.drained.Load()
 	for {
 		taken, err := r.spool.Retry()
 		if err != nil {
@@ -111,6 +112,10 @@ func (r *Recorder) drain() {
 			if err != nil {
 				r.pause(drainPause)
 			}
+		}
+		if now := r.drained.Load(); now > before {
+			r.log.Info("events that waited on the disk are written", "events", now-before)
+			before = now
 		}
 		select {
 		case <-tick.C:

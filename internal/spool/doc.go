@@ -37,5 +37,6 @@ type Stats struct {
 	Oldest   time.Time // when the oldest that is not done was appended; zero if there is none
 	SetAside int64     // records and damaged parts that wait for a person
 	Appended int64     // records since the log was opened
+	Full     bool      // the last record that came had no room
 	Failed   error     // why it takes nothing more; nil if it does
 }

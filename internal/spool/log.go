@@ -38,6 +38,7 @@ type Log struct {
 	unreadable   map[uint64]bool  // records that are left out
 	appended     int64
 	failed       error
+	full         bool // the last that came had no room
 	closed       bool
 	writing      bool // the last segment is being written
 
@@ -120,6 +121,7 @@ func (l *Log) enqueue(a *appending) error {
 		return ErrClosed
 	case len(l.waiting) >= l.options.MaxWaiting, l.waitingBytes > 0 && l.waitingBytes+a.bytes > maxWaitingBytes,
 		l.bytes+l.asideBytes+l.waitingBytes+a.bytes > l.options.MaxBytes:
+		l.full = true
 		return ErrFull
 	}
 	l.waiting = append(l.waiting, a)
@@ -171,6 +173,7 @@ func (l *Log) write(batch []*appending) {
 	err := l.keep(batch)
 	l.mu.Lock()
 	l.writing = false
+	l.full = errors.Is(err, ErrFull)
 	if err != nil && !errors.Is(err, ErrFull) {
 		if l.failed == nil {
 			l.failed = fmt.Errorf("%w: %w", ErrFailed, err)

@@ -101,6 +101,7 @@ func (l *Log) sweep() error {
 		}
 		gone = append(gone, s)
 		l.bytes -= s.size
+		l.full = false
 		return true
 	})
 	l.mu.Unlock()
@@ -119,7 +120,7 @@ func (l *Log) sweep() error {
 func (l *Log) Stats() (s Stats) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s = Stats{Bytes: l.bytes + l.asideBytes, SetAside: l.aside + int64(len(l.unreadable)), Appended: l.appended, Failed: l.failed}
+	s = Stats{Bytes: l.bytes + l.asideBytes, SetAside: l.aside + int64(len(l.unreadable)), Appended: l.appended, Full: l.full, Failed: l.failed}
 	for _, segment := range l.segments {
 		s.Records += int64(len(segment.records))
 		if s.Oldest.IsZero() { // they are in the order in which they came

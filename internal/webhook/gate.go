@@ -61,9 +61,15 @@ type Reply struct {
 // Handler answers a webhook.
 type Handler func(*http.Request, *Request) Reply
 
+// alarming are the outcomes that there are alerts for.
+var alarming = []string{"unavailable", "overloaded", "apology"}
+
 // handler wraps a handler for requests that Twilio signed. enter is called for each request.
 func (g *Gate) handler(path string, handle, rescue Handler, enter func() (hurried, refused bool, leave func())) http.Handler {
 	seconds := g.Metrics.WebhookSeconds.WithLabelValues(path)
+	for _, outcome := range alarming { // an increase from nothing is none to Prometheus
+		g.Metrics.Webhooks.WithLabelValues(path, outcome)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		arrived := time.Now()
 		req, refused := g.verify(w, r)
