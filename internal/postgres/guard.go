@@ -25,8 +25,8 @@ var errNoTenant = errors.New("the context names no organisation, and this pool i
 const guardLock int64 = 0x72696e6767617264
 
 // Guard sees to it that row-level security is in place and that [Tenants] can work, and sets up what is
-// missing: a restored backup has no roles, and a new table no policy. Where this user may not, it returns
-// an *[UnguardedError]. What is in place costs one query.
+// missing: a restored backup has no roles, and a new table no policy. Where this user may not, or a pooler
+// is in the way, it returns an *[UnguardedError]. What is in place costs three queries and two connections.
 func Guard(ctx context.Context, pool *pgxpool.Pool) error {
 	reason, err := unguarded(ctx, pool)
 	if err != nil || reason == "" {
@@ -58,7 +58,36 @@ func unguarded(ctx context.Context, pool *pgxpool.Pool) (reason string, err erro
 	if err := pool.QueryRow(ctx, `SELECT coalesce(ringside_unguarded(), '')`).Scan(&reason); err != nil {
 		return "", fmt.Errorf("look for row-level security: %w", err)
 	}
-	return reason, nil
+	if reason != "" {
+		return reason, nil
+	}
+	shared, err := sharesSessions(ctx, pool)
+	if shared {
+		reason = "a pooler stands in front of Postgres that gives one session to several connections (transaction mode), and with it the role and organisation of another: " +
+			"connect Ringside to Postgres itself, or to a pooler in session mode"
+	}
+	return reason, err
+}
+
+// sharesSessions reports whether two connections at once have the same session of Postgres, or one has several.
+func sharesSessions(ctx context.Context, pool *pgxpool.Pool) (shared bool, err error) {
+	one, err := pgx.ConnectConfig(ctx, pool.Config().ConnConfig)
+	if err != nil {
+		return false, unreachable(pool.Config().ConnConfig, err)
+	}
+	defer one.Close(context.WithoutCancel(ctx))
+	other, err := pgx.ConnectConfig(ctx, pool.Config().ConnConfig)
+	if err != nil {
+		return false, unreachable(pool.Config().ConnConfig, err)
+	}
+	defer other.Close(context.WithoutCancel(ctx))
+	var sessions [4]int
+	for i := range sessions {
+		if err := []*pgx.Conn{one, other}[i%2].QueryRow(ctx, `SELECT pg_backend_pid()`).Scan(&sessions[i]); err != nil {
+			return false, fmt.Errorf("look for a pooler: %w", err)
+		}
+	}
+	return sessions[0] == sessions[1] || sessions[0] != sessions[2] || sessions[1] != sessions[3], nil
 }
 
 // Tenants returns a second pool on the database of the first, for what people and API keys ask for. Its
