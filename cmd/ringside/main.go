@@ -49,7 +49,7 @@ type commands struct {
 	Contact     contactCommands  `cmd:"" help:"The address book."`
 	Import      importCommand    `cmd:"" help:"Add the people of a CSV file to the address book."`
 	Campaign    campaignCommands `cmd:"" help:"People whom campaigns have called."`
-	Spool       spoolCommands    `cmd:"" help:"Events that wait on this machine's disk."`
+	Spool       spoolCommands    `cmd:"" help:"Events on this machine's disk that were set aside."`
 	Secrets     secretsCommands  `cmd:"" help:"Secrets that the database holds sealed."`
 	Config      configCommands   `cmd:"" help:"The settings."`
 	Healthcheck healthCommand    `cmd:"" help:"Ask a running sidecar whether it is alive (for containers)."`

@@ -64,20 +64,21 @@ func (s *sidecar) spoolGauges() {
 }
 
 type spoolCommands struct {
-	List   spoolList   `cmd:"" help:"List the events on this machine's disk that Postgres has refused, with the reason."`
-	Retry  spoolRetry  `cmd:"" help:"Have a running sidecar try them again."`
+	List   spoolList   `cmd:"" help:"List the events in RINGSIDE_DATA_DIR that Postgres has refused, and damaged parts, with the reason."`
+	Retry  spoolRetry  `cmd:"" help:"Have the sidecar try what is set aside again."`
 	Export spoolExport `cmd:"" help:"Print them whole, one JSON object a line."`
 }
 
 // asideEvent is an event that was set aside, as it is shown.
 type asideEvent struct {
 	ID     string          `json:"id"`
-	At     time.Time       `json:"at"`
-	Set    time.Time       `json:"set_aside_at"`
+	At     time.Time       `json:"at,omitzero"`
+	Set    time.Time       `json:"set_aside_at,omitzero"`
 	Reason string          `json:"reason"`
 	SID    string          `json:"sid,omitempty"`
 	Name   string          `json:"event,omitempty"`
 	Event  json.RawMessage `json:"data,omitempty"` // whole, where it is exported
+	Raw    []byte          `json:"raw,omitempty"`  // of what is no event that this version can read
 }
 
 // aside reads what was set aside in the data folder, also beside a running sidecar.
@@ -93,6 +94,8 @@ func (a *app) aside() (events []asideEvent, err error) {
 			if shown.Event, err = json.Marshal(e); err != nil {
 				return nil, err
 			}
+		} else {
+			shown.Raw = r.Data
 		}
 		events = append(events, shown)
 	}
@@ -107,17 +110,25 @@ func (c *spoolList) Run(a *app) error {
 		return err
 	}
 	for i := range events {
-		events[i].Event = nil // names and what was said are for export alone
+		events[i].Event, events[i].Raw = nil, nil // names and what was said are for export alone
 	}
 	if c.JSON {
 		return printJSON(a, map[string]any{"events": append([]asideEvent{}, events...)})
 	}
 	if len(events) == 0 {
-		_, err := fmt.Fprintln(a.out, "Nothing is set aside.")
+		_, err := fmt.Fprintf(a.out, "Nothing is set aside in %s.\n", spoolFolder(a.config.DataDir))
 		return err
 	}
 	for _, e := range events {
-		if _, err := fmt.Fprintf(a.out, "%s  %s  %s %s: %s\n", e.ID, e.At.Format(time.RFC3339), e.SID, e.Name, e.Reason); err != nil {
+		what := e.SID + " " + e.Name
+		if e.SID == "" {
+			what = "(damaged)"
+		}
+		at := e.At.Format(time.RFC3339)
+		if e.At.IsZero() {
+			at = "when is not known"
+		}
+		if _, err := fmt.Fprintf(a.out, "%s  %s  %s: %s\n", e.ID, at, what, e.Reason); err != nil {
 			return err
 		}
 	}
@@ -125,7 +136,7 @@ func (c *spoolList) Run(a *app) error {
 }
 
 type spoolRetry struct {
-	IDs []string `arg:"" optional:"" help:"Which, by the ids that list shows; without any, all."`
+	IDs []string `arg:"" optional:"" name:"id" help:"Which, by the ids that list shows; without any, all."`
 	jsonFlag
 }
 
@@ -136,6 +147,10 @@ func (c *spoolRetry) Run(a *app) error {
 	}
 	if asked < len(c.IDs) {
 		return fmt.Errorf("%d of the %d ids are not set aside; `ringside spool list` shows those that are. What is damaged cannot be tried again", len(c.IDs)-asked, len(c.IDs))
+	}
+	if asked == 0 && !c.JSON {
+		_, err := fmt.Fprintf(a.out, "Nothing is set aside in %s.\n", spoolFolder(a.config.DataDir))
+		return err
 	}
 	return c.print(a, map[string]int{"events": asked}, "The sidecar tries %d events again within a second, or when it is started.", asked)
 }
