@@ -288,11 +288,7 @@ func (r *Recorder) write(batch []*pending) {
 		err := r.try(batch)
 		switch {
 		case err == nil:
-			r.away.Store(false)
 			r.settle(batch, nil)
-			if wait > retryMin {
-				r.log.Info("events are written again", "events", len(batch))
-			}
 			return
 		case halved(err) && len(batch) > 1:
 			r.pace.slower(err, len(batch))
@@ -310,8 +306,7 @@ func (r *Recorder) write(batch []*pending) {
 			refusals++
 			continue
 		}
-		r.away.Store(true)
-		if wait == retryMin {
+		if !r.away.Swap(true) { // said once, however many batches come and go
 			what := "events cannot be written and wait in memory"
 			if r.spool != nil {
 				what = "events cannot be written; those that Twilio is told are kept go to this machine's disk"
@@ -379,6 +374,9 @@ func (r *Recorder) try(batch []*pending) error {
 func (r *Recorder) apply(events []*Event) error {
 	if err := apply(r.alive, r.pool, r.fence, r.key, events); err != nil {
 		return err
+	}
+	if r.away.Swap(false) {
+		r.log.Info("events are written again", "events", len(events))
 	}
 	r.written.Add(int64(len(events)))
 	r.pace.faster(len(events))
