@@ -109,18 +109,23 @@ func TestRule17_NobodyIsAnsweredFromAnOldValue(t *testing.T) {
 			t.Parallel()
 			for _, tt := range lives {
 				t.Run(tt.name, func(t *testing.T) {
-					seed := seed(t)
-					w := newWorld(t, tt)
-					found := w.live(t, seed, 4*time.Second, func(random *rand.Rand) {
-						if len(tt.harm) > 0 {
-							tt.harm[random.IntN(len(tt.harm))](w, random)
+					// On a busy machine a world may be all harm: then there is another.
+					for attempt := 1; ; attempt++ {
+						seed := seed(t)
+						w := newWorld(t, tt)
+						found := w.live(t, seed, 4*time.Second, func(random *rand.Rand) {
+							if len(tt.harm) > 0 {
+								tt.harm[random.IntN(len(tt.harm))](w, random)
+							}
+						})
+						f := &w.fates
+						if little := found.cached.Load() < 50 || tt.mortal && (f.lost.Load() == 0 || f.committed.Load() == 0); !little || t.Failed() {
+							return
 						}
-					})
-					if found.cached.Load() < 50 {
-						t.Errorf("of %d look-ups only %d came from the cache: this tests little", found.all.Load(), found.cached.Load())
-					}
-					if f := &w.fates; tt.mortal && (f.lost.Load() == 0 || f.committed.Load() == 0) {
-						t.Errorf("of what dying writers wrote, %s: this tests little", f)
+						if attempt == 4 {
+							t.Errorf("of %d look-ups only %d came from the cache, and of what dying writers wrote, %s: this tests little", found.all.Load(), found.cached.Load(), f)
+							return
+						}
 					}
 				})
 			}
