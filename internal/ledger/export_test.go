@@ -20,11 +20,8 @@ func ExpireSQL() map[string]string {
 	return statements
 }
 
-// EncodeEvent and DecodeEvent are an event's way through the spool.
-var (
-	EncodeEvent = encodeEvent
-	DecodeEvent = DecodeSpooled
-)
+// EncodeEvent is an event's way into the spool.
+var EncodeEvent = encodeEvent
 
 // Size is what an event counts in a queue.
 func (e *Event) Size() int { return e.size() }

@@ -2,7 +2,6 @@ package ledger_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -14,7 +13,6 @@ import (
 	"ringside/contacts"
 	"ringside/internal/ledger"
 	"ringside/internal/postgres/pgtest"
-	"ringside/internal/problem"
 )
 
 // While Postgres is away nothing is acknowledged, nobody waits past their time, and nothing is lost.
@@ -43,7 +41,7 @@ func TestRecorderOutlivesAnOutage(t *testing.T) {
 			awaited := []*ledger.Event{p.ended("CA awaited 1", 60), p.ended("CA awaited 2", 60)}
 			err := atOnce(awaited, func(e *ledger.Event) error {
 				err := r.Record(ctx, e)
-				if p, ok := errors.AsType[*problem.Error](err); !ok || p.Code != problem.CodeUnavailable {
+				if !unavailable(err) {
 					return fmt.Errorf("record: %v, want an unavailable problem", err)
 				}
 				return nil

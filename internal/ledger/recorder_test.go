@@ -16,7 +16,6 @@ import (
 	"ringside/contacts"
 	"ringside/internal/ledger"
 	"ringside/internal/postgres/pgtest"
-	"ringside/internal/problem"
 )
 
 // calls returns the final events of n calls.
@@ -121,7 +120,7 @@ func TestRecorderBoundsWhatWaitsInBytes(t *testing.T) {
 	for i := range 2 * most {
 		senders.Go(func() {
 			err := r.Record(ctx, transcript(2*most+i))
-			if p, ok := errors.AsType[*problem.Error](err); !ok || p.Code != problem.CodeUnavailable {
+			if !unavailable(err) {
 				t.Errorf("record: %v, want an unavailable problem", err)
 			}
 		})
@@ -266,7 +265,7 @@ func TestRecorderReturnsWhenTheSenderGivesUp(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	err := r.Record(ctx, p.ended("CA1", 60))
-	if p, ok := errors.AsType[*problem.Error](err); !ok || p.Code != problem.CodeUnavailable {
+	if !unavailable(err) {
 		t.Errorf("record: %v, want an unavailable problem", err)
 	}
 	release() // what was not acknowledged may still be written
@@ -328,7 +327,7 @@ func TestRecorderCloseGivesUpInTime(t *testing.T) {
 		t.Errorf("close: %v, want the deadline", err)
 	}
 	err := <-recorded
-	if p, ok := errors.AsType[*problem.Error](err); !ok || p.Code != problem.CodeUnavailable {
+	if !unavailable(err) {
 		t.Errorf("record: %v, want an unavailable problem", err)
 	}
 	if got, want := r.Stats(), (ledger.Stats{Dropped: n + 1}); got != want {

@@ -46,21 +46,21 @@ func halved(err error) bool { return refused(err) || tooSlow(err) }
 var errInTime = errors.New("the batch was not committed in time")
 
 // pace is how many events go in one batch: fewer while Postgres does not commit as many in time.
-type pace struct{ less atomic.Int64 }
+type pace struct{ now atomic.Int64 }
 
 // most is how many there may be.
-func (p *pace) most() int { return maxBatch - int(p.less.Load()) }
+func (p *pace) most() int { return int(p.now.Load()) }
 
 // slower halves what was not committed in time.
 func (p *pace) slower(err error, events int) {
 	if tooSlow(err) {
-		p.less.Store(int64(maxBatch - max(1, min(events, p.most())/2)))
+		p.now.Store(int64(max(1, min(events, p.most())/2)))
 	}
 }
 
 // faster takes more, once as many as there may be were committed.
 func (p *pace) faster(events int) {
 	if most := p.most(); events >= most {
-		p.less.Store(int64(maxBatch - min(maxBatch, 2*most)))
+		p.now.Store(int64(min(maxBatch, 2*most)))
 	}
 }

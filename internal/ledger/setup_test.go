@@ -17,6 +17,7 @@ import (
 	"ringside/internal/phone"
 	"ringside/internal/postgres"
 	"ringside/internal/postgres/pgtest"
+	"ringside/internal/problem"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -211,6 +212,12 @@ func closeRecorder(tb testing.TB, r *ledger.Recorder) {
 	if err := r.Close(ctx); err != nil {
 		tb.Errorf("close the recorder: %v", err)
 	}
+}
+
+// unavailable reports whether a sender is told to send it again.
+func unavailable(err error) bool {
+	p, ok := problem.From(err)
+	return ok && p.Code == problem.CodeUnavailable
 }
 
 // eventually waits for something that another goroutine or the server does.

@@ -39,8 +39,8 @@ func encodeEvent(e *Event) ([]byte, error) {
 	return append([]byte{spoolVersion}, raw...), nil
 }
 
-// decodeEvent reads an event from the spool.
-func decodeEvent(data []byte) (*Event, error) {
+// DecodeSpooled reads an event as it is kept in the spool.
+func DecodeSpooled(data []byte) (*Event, error) {
 	if len(data) == 0 || data[0] != spoolVersion {
 		return nil, errors.New("an event of another version of Ringside: run that one to write it")
 	}
@@ -58,9 +58,6 @@ func decodeEvent(data []byte) (*Event, error) {
 	}
 	return &e, nil
 }
-
-// DecodeSpooled reads an event as it is kept in the spool, for people to look at.
-func DecodeSpooled(data []byte) (*Event, error) { return decodeEvent(data) }
 
 // keep puts events into the spool. It returns the spool's error if it has no room or has failed.
 func (r *Recorder) keep(events ...*Event) error {
@@ -82,6 +79,19 @@ func (r *Recorder) keep(events ...*Event) error {
 	return nil
 }
 
+// keepSoon puts an event into the spool, and says when it is there: a disk may hang, for which nobody waits past their time.
+func (r *Recorder) keepSoon(p *pending) <-chan error {
+	kept := make(chan error, 1)
+	go func() {
+		err := r.keep(p.event)
+		if err == nil {
+			p.spooled.Store(true) // the writer need not write it as well; if it does, nothing is counted twice
+		}
+		kept <- err
+	}()
+	return kept
+}
+
 // Times of the drain.
 const (
 	drainEvery = time.Second            // how often it is looked for what was left, and for what is to be tried again
@@ -94,8 +104,8 @@ func (r *Recorder) drain() {
 	tick := time.NewTicker(drainEvery)
 	defer tick.Stop()
 	told := false
-	before := r.drained.Load()
 	for {
+		before := r.drained.Load()
 		taken, err := r.spool.Retry()
 		if err != nil {
 			r.log.Error("what was set aside of the spool cannot be tried again", "error", err)
@@ -115,7 +125,6 @@ func (r *Recorder) drain() {
 		}
 		if now := r.drained.Load(); now > before {
 			r.log.Info("events that waited on the disk are written", "events", now-before)
-			before = now
 		}
 		select {
 		case <-tick.C:
@@ -123,13 +132,6 @@ func (r *Recorder) drain() {
 		case <-r.alive.Done():
 			return
 		}
-	}
-}
-
-func (r *Recorder) pause(d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-r.alive.Done():
 	}
 }
 
@@ -148,7 +150,7 @@ func (r *Recorder) writeRecords(records []spool.Record) error {
 	var events []*Event
 	var good []spool.Record
 	for _, record := range records {
-		e, err := decodeEvent(record.Data)
+		e, err := DecodeSpooled(record.Data)
 		if err != nil {
 			if err := r.setAside(record, err); err != nil {
 				return err
@@ -218,16 +220,8 @@ func (r *Recorder) inTime(ctx context.Context, p *pending) (written bool, err er
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	kept := make(chan error, 1)
-	go func() { // a disk may hang, which nobody waits for any longer
-		err := r.keep(p.event)
-		if err == nil {
-			p.spooled.Store(true) // the writer need not write it as well; if it does, nothing is counted twice
-		}
-		kept <- err
-	}()
 	select {
-	case err := <-kept:
+	case err := <-r.keepSoon(p):
 		if err != nil {
 			err = r.withoutSpool(ctx, p, err)
 			return err == nil, err

@@ -48,8 +48,15 @@ func openSpool(t *testing.T, path string, o spool.Options) (log *spool.Log, fold
 	return log, folder, end
 }
 
-func spooling(pool *pgxpool.Pool, log *spool.Log, budget time.Duration) *ledger.Recorder {
-	return ledger.NewRecorder(pool, contacts.NoFence{}, nil, slog.New(slog.DiscardHandler), ledger.WithSpool(log, budget))
+// newSpool opens an empty spool until the test is over.
+func newSpool(t *testing.T, o spool.Options) (log *spool.Log, folder *spool.Dir) {
+	t.Helper()
+	log, folder, _ = openSpool(t, filepath.Join(t.TempDir(), "spool"), o)
+	return log, folder
+}
+
+func spooling(pool *pgxpool.Pool, s ledger.Spool, budget time.Duration) *ledger.Recorder {
+	return ledger.NewRecorder(pool, contacts.NoFence{}, nil, slog.New(slog.DiscardHandler), ledger.WithSpool(s, budget))
 }
 
 // No field of an event is lost on its way through the spool, also none that is added later.
@@ -61,7 +68,7 @@ func TestEventsSurviveTheSpool(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := ledger.DecodeEvent(raw)
+	got, err := ledger.DecodeSpooled(raw)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,11 +79,11 @@ func TestEventsSurviveTheSpool(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := ledger.DecodeEvent(empty); err != nil || !cmp.Equal(&ledger.Event{}, got) {
+	if got, err := ledger.DecodeSpooled(empty); err != nil || !cmp.Equal(&ledger.Event{}, got) {
 		t.Errorf("nothing comes back as %+v, %v", got, err)
 	}
 	for _, other := range [][]byte{nil, {9, '{', '}'}, []byte("\x01rubbish")} {
-		if _, err := ledger.DecodeEvent(other); err == nil {
+		if _, err := ledger.DecodeSpooled(other); err == nil {
 			t.Errorf("%q is an event", other)
 		}
 	}
@@ -173,7 +180,7 @@ func TestSpooledPastTheBudget(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)
 	p := newPlace(t, pool)
-	log, _, end := openSpool(t, filepath.Join(t.TempDir(), "spool"), spool.Options{})
+	log, _ := newSpool(t, spool.Options{})
 	r := spooling(pool, log, 20*time.Millisecond)
 	release := hold(t, pool)
 	if err := r.Record(t.Context(), p.ended("CA held", 60)); err != nil {
@@ -185,7 +192,6 @@ func TestSpooledPastTheBudget(t *testing.T) {
 	release()
 	eventually(t, "the spool is drained", func() bool { return r.Stats().Spool.Records == 0 && r.Stats().Waiting == 0 })
 	closeRecorder(t, r)
-	end()
 	if got := one[string](t, pool, `SELECT string_agg(sid || ' ' || (SELECT count(*) FROM interaction_events e WHERE e.sid = i.sid), ',') FROM interactions i`); got != "CA held 1" {
 		t.Errorf("the ledger has %s", got)
 	}
@@ -196,7 +202,7 @@ func TestPoisonInTheSpool(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)
 	p := newPlace(t, pool)
-	log, folder, end := openSpool(t, filepath.Join(t.TempDir(), "spool"), spool.Options{})
+	log, folder := newSpool(t, spool.Options{})
 	poison := p.ended("CA poison", 60)
 	poison.Reason = strings.Repeat("x", 10) + "\x00"
 	for _, e := range []*ledger.Event{p.ended("CA one", 60), poison, p.ended("CA two", 60), p.ended("CA three", 60)} {
@@ -228,7 +234,6 @@ func TestPoisonInTheSpool(t *testing.T) {
 		t.Errorf("set aside again: %+v, %v", again, err)
 	}
 	closeRecorder(t, r)
-	end()
 }
 
 // Where neither takes an event, nobody is told that it is kept.
@@ -237,7 +242,7 @@ func TestNeitherPostgresNorTheSpool(t *testing.T) {
 	server := pgtest.Stoppable(t)
 	pool := openOwn(t, server)
 	p := newPlace(t, pool)
-	log, _, end := openSpool(t, filepath.Join(t.TempDir(), "spool"), spool.Options{MaxBytes: 10})
+	log, _ := newSpool(t, spool.Options{MaxBytes: 10})
 	r := spooling(pool, log, 20*time.Millisecond)
 	server.Stop()
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
@@ -252,7 +257,6 @@ func TestNeitherPostgresNorTheSpool(t *testing.T) {
 	server.Start()
 	eventually(t, "Postgres has it", func() bool { return r.Stats().Waiting == 0 })
 	closeRecorder(t, r)
-	end()
 }
 
 // The spool costs nothing while Postgres is well: the same events, with and without.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,15 +15,6 @@ import (
 	"ringside/internal/postgres/pgtest"
 	"ringside/internal/spool"
 )
-
-func within(d time.Duration, holds func() bool) bool {
-	for deadline := time.Now().Add(d); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if holds() {
-			return true
-		}
-	}
-	return holds()
-}
 
 // fillLog puts ended calls into the log.
 func fillLog(t *testing.T, log *spool.Log, p place, n int) {
@@ -50,16 +40,11 @@ func TestDrainIntoASlowPostgres(t *testing.T) {
 	p := newPlace(t, pool)
 	exec(t, pool, `CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.02); RETURN NEW; END $$`)
 	exec(t, pool, `CREATE TRIGGER slow BEFORE INSERT ON interactions FOR EACH ROW EXECUTE FUNCTION slow()`)
-	log, _, end := openSpool(t, filepath.Join(t.TempDir(), "spool"), spool.Options{})
+	log, _ := newSpool(t, spool.Options{})
 	fillLog(t, log, p, 300)
 	r := spooling(pool, log, 250*time.Millisecond)
-	if !within(25*time.Second, func() bool { return r.Stats().Spool.Records == 0 }) {
-		t.Errorf("after 25 s, in which there is time for 1250: %d of 300 in Postgres, stats %+v", one[int](t, pool, `SELECT count(*)::int FROM interactions`), r.Stats())
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_ = r.Close(ctx)
-	end()
+	eventually(t, "the spool is drained", func() bool { return r.Stats().Spool.Records == 0 })
+	closeRecorder(t, r)
 }
 
 // Another program's trigger refuses one call. Nothing behind it may wait for that.
@@ -69,16 +54,11 @@ func TestARefusalOfAnotherClassDoesNotStopTheDrain(t *testing.T) {
 	p := newPlace(t, pool)
 	exec(t, pool, `CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF NEW.sid = 'CA 0003' THEN RAISE EXCEPTION 'not this one'; END IF; RETURN NEW; END $$`)
 	exec(t, pool, `CREATE TRIGGER no BEFORE INSERT ON interactions FOR EACH ROW EXECUTE FUNCTION no()`)
-	log, _, end := openSpool(t, filepath.Join(t.TempDir(), "spool"), spool.Options{})
+	log, _ := newSpool(t, spool.Options{})
 	fillLog(t, log, p, 600)
 	r := spooling(pool, log, 250*time.Millisecond)
-	if !within(8*time.Second, func() bool { return r.Stats().Spool.Records <= 1 }) {
-		t.Errorf("after 8 s: %d of 599 in Postgres, stats %+v", one[int](t, pool, `SELECT count(*)::int FROM interactions`), r.Stats())
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	_ = r.Close(ctx)
-	end()
+	eventually(t, "the others are written", func() bool { return r.Stats().Spool.Records <= 1 })
+	closeRecorder(t, r)
 }
 
 // 54000 is also what Postgres says when it takes nothing more at all: transaction ids used up (wraparound), NOTIFY queue
@@ -89,7 +69,7 @@ func TestAPostgresAtItsLimitIsAway(t *testing.T) {
 	p := newPlace(t, pool)
 	exec(t, pool, `CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'too many notifications in the NOTIFY queue' USING ERRCODE = '54000'; END $$`)
 	exec(t, pool, `CREATE TRIGGER no BEFORE INSERT ON interaction_events FOR EACH STATEMENT EXECUTE FUNCTION no()`)
-	log, folder, end := openSpool(t, filepath.Join(t.TempDir(), "spool"), spool.Options{})
+	log, folder := newSpool(t, spool.Options{})
 	fillLog(t, log, p, 20)
 	r := spooling(pool, log, 250*time.Millisecond)
 	if err := r.Record(t.Context(), p.ended("CA new", 60)); err != nil {
@@ -100,11 +80,8 @@ func TestAPostgresAtItsLimitIsAway(t *testing.T) {
 		t.Errorf("%d acknowledged events wait for a person, stats %+v", len(aside), r.Stats())
 	}
 	exec(t, pool, `DROP TRIGGER no ON interaction_events`)
-	if !within(5*time.Second, func() bool { return one[int](t, pool, `SELECT count(*)::int FROM interactions`) == 21 }) {
-		t.Errorf("Postgres is well again: it has %d of 21", one[int](t, pool, `SELECT count(*)::int FROM interactions`))
-	}
+	eventually(t, "a Postgres that is well again has all", func() bool { return one[int](t, pool, `SELECT count(*)::int FROM interactions`) == 21 })
 	closeRecorder(t, r)
-	end()
 }
 
 // hung is a disk whose fsync takes long, as of a volume that is throttled or lost for a while.
@@ -125,26 +102,32 @@ func TestAHungDisk(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)
 	p := newPlace(t, pool)
-	log, _, end := openSpool(t, filepath.Join(t.TempDir(), "spool"), spool.Options{})
+	log, _ := newSpool(t, spool.Options{})
 	h := &hung{Log: log, release: make(chan struct{})}
-	r := ledger.NewRecorder(pool, contacts.NoFence{}, nil, slog.New(slog.DiscardHandler), ledger.WithSpool(h, 20*time.Millisecond))
+	r := spooling(pool, h, 20*time.Millisecond)
 	release := hold(t, pool)
-	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
+	if err := r.Record(ctx, p.ended("CA given up", 60)); ctx.Err() == nil || !unavailable(err) {
+		t.Errorf("neither Postgres nor the disk has it, and it is answered %v, %v", err, ctx.Err())
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	large := p.ended("CA large", 60)
+	large.Text = strings.Repeat("x", ledger.MaxWaitingBytes)
+	if err := r.Record(ctx, large); ctx.Err() == nil || !unavailable(err) {
+		t.Errorf("what cannot wait in memory is answered %v, %v", err, ctx.Err())
+	}
 	result := make(chan error, 1)
-	go func() { result <- r.Record(ctx, p.ended("CA held", 60)) }()
-	time.Sleep(200 * time.Millisecond)
-	release() // Postgres takes it now, within the patience of the webhook
-	select {
-	case err := <-result:
-		t.Logf("recorded: %v", err)
-	case <-time.After(5 * time.Second):
-		t.Errorf("4.5 s after its context ended Record has not returned, though Postgres has the event: %d", one[int](t, pool, `SELECT count(*)::int FROM interactions`))
+	go func() { result <- r.Record(t.Context(), p.ended("CA held", 60)) }()
+	eventually(t, "the disk is asked for all", func() bool { return h.appends.Load() == 3 })
+	release() // Postgres takes them now
+	if err := <-result; err != nil {
+		t.Errorf("Postgres has it, and it is answered %v", err)
 	}
 	close(h.release)
 	eventually(t, "the spool is drained", func() bool { return r.Stats().Spool.Records == 0 && r.Stats().Waiting == 0 })
 	closeRecorder(t, r)
-	end()
 }
 
 // counted counts the appends.
@@ -163,9 +146,9 @@ func TestWhatIsLeftSharesAnFsync(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)
 	p := newPlace(t, pool)
-	log, _, end := openSpool(t, filepath.Join(t.TempDir(), "spool"), spool.Options{})
+	log, _ := newSpool(t, spool.Options{})
 	c := &counted{Log: log}
-	r := ledger.NewRecorder(pool, contacts.NoFence{}, nil, slog.New(slog.DiscardHandler), ledger.WithSpool(c, 20*time.Millisecond))
+	r := spooling(pool, c, 20*time.Millisecond)
 	release := hold(t, pool)
 	const n = 5000
 	for i := range n {
@@ -179,7 +162,6 @@ func TestWhatIsLeftSharesAnFsync(t *testing.T) {
 		t.Errorf("%d events cost %d appends, one fsync after another, and %s", n, got, time.Since(began))
 	}
 	release()
-	end()
 }
 
 // refusing is a spool that can set nothing aside.
@@ -205,7 +187,7 @@ func TestSettingAsideThatFails(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)
 	p := newPlace(t, pool)
-	log, _, end := openSpool(t, filepath.Join(t.TempDir(), "spool"), spool.Options{})
+	log, _ := newSpool(t, spool.Options{})
 	poison := p.ended("CA poison", 60)
 	poison.Reason = "\x00"
 	raw, err := ledger.EncodeEvent(poison)
@@ -222,7 +204,6 @@ func TestSettingAsideThatFails(t *testing.T) {
 		t.Errorf("in 4 s it logged %d lines, and counted %d set aside of none", got, r.Stats().SetAside)
 	}
 	closeRecorder(t, r)
-	end()
 }
 
 // What Postgres takes after all is not counted as refused.
@@ -230,7 +211,7 @@ func TestWhatIsTakenAfterAllIsNotRefused(t *testing.T) {
 	t.Parallel()
 	pool := pgtest.New(t)
 	p := newPlace(t, pool)
-	log, _, end := openSpool(t, filepath.Join(t.TempDir(), "spool"), spool.Options{MaxBytes: 10})
+	log, _ := newSpool(t, spool.Options{MaxBytes: 10})
 	r := spooling(pool, log, 20*time.Millisecond)
 	release := hold(t, pool)
 	time.AfterFunc(300*time.Millisecond, release)
@@ -241,5 +222,4 @@ func TestWhatIsTakenAfterAllIsNotRefused(t *testing.T) {
 		t.Errorf("acknowledged, and counted as %d not acknowledged", got)
 	}
 	closeRecorder(t, r)
-	end()
 }
