@@ -35,8 +35,14 @@ func refused(err error) bool {
 
 // tooSlow reports whether a batch was not committed in time, by a Postgres to which there was a connection.
 func tooSlow(err error) bool {
+	return cancelled(err) || errors.Is(err, errInTime) && errors.Is(err, context.DeadlineExceeded)
+}
+
+// cancelled reports whether Postgres itself ended a batch that took too long, as one does that waits for rows which somebody
+// else has locked. Where it does not even that, it hangs.
+func cancelled(err error) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pgErr.Code == "57014" || errors.Is(err, errInTime) && errors.Is(err, context.DeadlineExceeded)
+	return ok && pgErr.Code == "57014" // query_canceled
 }
 
 // halved reports whether half of a batch may do better.

@@ -12,6 +12,7 @@ import (
 
 	"ringside/contacts"
 	"ringside/internal/ledger"
+	"ringside/internal/phone"
 	"ringside/internal/postgres/pgtest"
 	"ringside/internal/spool"
 )
@@ -44,6 +45,55 @@ func TestDrainIntoASlowPostgres(t *testing.T) {
 	fillLog(t, log, p, 300)
 	r := spooling(pool, log, 250*time.Millisecond)
 	eventually(t, "the spool is drained", func() bool { return r.Stats().Spool.Records == 0 })
+	closeRecorder(t, r)
+}
+
+// Somebody has locked one caller's row and gone to lunch. Nobody else's calls wait for that, and nothing is set aside.
+func TestALockedRowHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	p := newPlace(t, pool)
+	p.addContact(t, alex, "Alex Chen")
+	log, _ := newSpool(t, spool.Options{})
+	r := spooling(pool, log, 20*time.Millisecond)
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `SELECT FROM contacts FOR UPDATE`); err != nil {
+		t.Fatal(err)
+	}
+	record := func(n phone.Number, sids ...string) {
+		for _, sid := range sids {
+			e := p.ended(sid, 60)
+			e.Party = n
+			if err := r.Record(t.Context(), e); err != nil {
+				t.Errorf("%s is not kept: %v", sid, err)
+			}
+		}
+	}
+	written := func(sid string) bool {
+		return one[bool](t, pool, `SELECT EXISTS (SELECT FROM interactions WHERE sid = $1)`, sid)
+	}
+	r.Later(p.ended("CA locked later", 60))
+	record(alex, "CA locked 1")
+	record(jo, "CA free 1")
+	eventually(t, "another caller's call is written", func() bool { return written("CA free 1") })
+	record(alex, "CA locked 2")
+	record(jo, "CA free 2", "CA free 3")
+	eventually(t, "others' calls are written", func() bool { return written("CA free 2") && written("CA free 3") })
+	if written("CA locked 1") || written("CA locked 2") {
+		t.Fatal("the row is not locked: nothing is tested")
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all are written", func() bool {
+		return written("CA locked 1") && written("CA locked 2") && written("CA locked later") && r.Stats().Spool.Records == 0
+	})
+	if got := r.Stats(); got.SetAside != 0 || got.Dropped != 0 {
+		t.Errorf("stats %+v", got)
+	}
 	closeRecorder(t, r)
 }
 

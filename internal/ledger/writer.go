@@ -69,7 +69,7 @@ func (r *Recorder) take(laterDue bool) (batch []*pending, closed bool) {
 // write writes a batch, again and again while Postgres is away. A batch that Postgres refuses, or cannot commit in
 // time, is halved until the event at fault is by itself, so that it cannot hold up the others.
 func (r *Recorder) write(batch []*pending) {
-	refusals, wait := 0, retryMin
+	refusals, moved, wait := 0, false, retryMin
 	for {
 		if batch = r.withoutSpooled(batch); len(batch) == 0 {
 			return
@@ -98,6 +98,13 @@ func (r *Recorder) write(batch []*pending) {
 			return
 		case refused(err): // a row that it refers to may have gone in this very moment: once more
 			refusals++
+			continue
+		case cancelled(err) && r.spool != nil && !moved: // the drain goes on with others while this waits for its rows
+			moved = true
+			select {
+			case <-r.keepSoon(batch[0]):
+			case <-time.After(retryMax):
+			}
 			continue
 		}
 		if !r.away.Swap(true) { // said once, however many batches come and go

@@ -25,9 +25,10 @@ var ErrClosed = errors.New("the spool is closed")
 
 // Record is something that was kept.
 type Record struct {
-	Seq  uint64    // its place in the log, from 1
-	At   time.Time // when it was appended
-	Data []byte
+	Seq    uint64    // its place in the log, from 1
+	At     time.Time // when it was appended
+	Data   []byte
+	PutOff bool // it was put off, and nothing else is left
 }
 
 // Stats are how a log stands.

@@ -36,6 +36,7 @@ type Log struct {
 	asideBytes   int64
 	asideSizes   map[string]int64 // by file
 	unreadable   map[uint64]bool  // records that are left out
+	turns        uint64           // how often a record was put off
 	appended     int64
 	failed       error
 	full         bool // the last that came had no room

@@ -21,6 +21,7 @@ type model struct {
 	n       int             // records that were ever tried
 	tried   map[string]bool // each is its own text
 	kept    []string        // acknowledged and not done, in order
+	putOff  []string        // of them, in order
 	done    map[string]bool // may come again after a crash
 	aside   map[string]bool
 	noSpace bool
@@ -28,7 +29,7 @@ type model struct {
 }
 
 func (m *model) open() {
-	m.folder.fault, m.noSpace, m.failed = nil, false, false
+	m.folder.fault, m.noSpace, m.failed, m.putOff = nil, false, false, nil
 	l, _, err := spool.Open(m.folder, spool.Options{SegmentBytes: 300, MaxBytes: 1 << 20})
 	if err != nil {
 		m.t.Fatalf("open: %v", err)
@@ -71,6 +72,13 @@ func (m *model) oldest(most int) (records []spool.Record, texts []string) {
 	return records, texts
 }
 
+// gone: these are done, or set aside.
+func (m *model) gone(texts ...string) {
+	for _, list := range []*[]string{&m.kept, &m.putOff} {
+		*list = slices.DeleteFunc(*list, func(text string) bool { return slices.Contains(texts, text) })
+	}
+}
+
 // check holds what the log has against what it may have.
 func (m *model) check() {
 	_, texts := m.oldest(1 << 20)
@@ -84,14 +92,21 @@ func (m *model) check() {
 		}
 		seen[text] = true
 	}
+	want := slices.DeleteFunc(slices.Clone(m.kept), func(text string) bool { return slices.Contains(m.putOff, text) })
+	if len(texts) > 0 && slices.Contains(m.putOff, texts[0]) { // nothing else is left
+		want = append(want, m.putOff...)
+	}
 	next := 0
 	for _, text := range texts {
-		if next < len(m.kept) && text == m.kept[next] {
+		if next < len(want) && text == want[next] {
 			next++
 		}
 	}
-	if next != len(m.kept) {
-		m.t.Fatalf("%d acknowledged records, of which the log has, in this order, %d: %q of %q", len(m.kept), next, texts, m.kept)
+	if next != len(want) {
+		m.t.Fatalf("%d acknowledged records, of which the log has, in this order, %d: %q of %q", len(want), next, texts, want)
+	}
+	if len(texts) == 0 && len(m.kept) > 0 {
+		m.t.Fatalf("%d acknowledged records, and the log has none", len(m.kept))
 	}
 	held, err := spool.ReadAside(m.folder)
 	if err != nil {
@@ -123,7 +138,14 @@ func TestLogKeepsWhatItAcknowledged(t *testing.T) {
 				if err := m.log.Done(records...); err != nil {
 					t.Fatalf("done: %v", err)
 				}
-				m.kept = slices.DeleteFunc(m.kept, func(text string) bool { return slices.Contains(texts, text) })
+				m.gone(texts...)
+			},
+			"put off": func(t *rapid.T) {
+				records, texts := m.oldest(rapid.IntRange(1, 3).Draw(t, "records"))
+				for i, r := range records {
+					m.log.PutOff(r)
+					m.putOff = append(slices.DeleteFunc(m.putOff, func(text string) bool { return text == texts[i] }), texts[i])
+				}
 			},
 			"set aside": func(t *rapid.T) {
 				records, texts := m.oldest(1)
@@ -137,7 +159,7 @@ func TestLogKeepsWhatItAcknowledged(t *testing.T) {
 					return
 				}
 				m.aside[texts[0]] = true
-				m.kept = slices.DeleteFunc(m.kept, func(text string) bool { return text == texts[0] })
+				m.gone(texts[0])
 			},
 			"the disk is full": func(*rapid.T) {
 				if m.failed {

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,7 +9,8 @@ import (
 )
 
 // Oldest returns the oldest records that are not done, at most so many, and of at most so many bytes together but always
-// one if there is any. They come again until they are done.
+// one if there is any. They come again until they are done. Those that were put off come once nothing else is left, in the
+// order in which they were.
 //
 // A record that cannot be read any more is left out from then on, and err says so, once: its file stays, and is
 // looked at again at the next start.
@@ -27,6 +29,7 @@ func (l *Log) Oldest(most, bytes int) (records []Record, err error) {
 			lost, failures = append(lost, p.seq), append(failures, fmt.Errorf("record %d of the spool is damaged", p.seq))
 			continue
 		}
+		r.PutOff = p.turn > 0
 		records = append(records, r)
 	}
 	return records, errors.Join(failures...)
@@ -38,23 +41,62 @@ type place struct {
 	file string
 }
 
-func (l *Log) pick(most, bytes int) (places []place) {
+func (l *Log) pick(most, bytes int) []place {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	taken := 0
+	first, putOff := selection{most: most, bytes: bytes}, []place(nil)
 	for _, s := range l.segments {
 		for _, e := range s.records {
-			if l.unreadable[e.seq] {
-				continue
+			switch {
+			case l.unreadable[e.seq]:
+			case e.turn > 0:
+				putOff = append(putOff, place{e, s.name})
+			case !first.add(place{e, s.name}):
+				return first.places
 			}
-			if len(places) >= most || len(places) > 0 && taken+e.size > bytes {
-				return places
-			}
-			places = append(places, place{e, s.name})
-			taken += e.size
 		}
 	}
-	return places
+	if len(first.places) > 0 {
+		return first.places
+	}
+	slices.SortFunc(putOff, func(a, b place) int { return cmp.Compare(a.turn, b.turn) })
+	for _, p := range putOff {
+		if !first.add(p) {
+			break
+		}
+	}
+	return first.places
+}
+
+// selection is of as many records as may be.
+type selection struct {
+	places      []place
+	most, bytes int
+}
+
+// add reports whether there was room for a record.
+func (s *selection) add(p place) bool {
+	if len(s.places) >= s.most || len(s.places) > 0 && p.size > s.bytes {
+		return false
+	}
+	s.places = append(s.places, p)
+	s.bytes -= p.size
+	return true
+}
+
+// PutOff has all other records come before this one, until the log is opened again.
+func (l *Log) PutOff(r Record) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.turns++
+	for _, s := range l.segments {
+		for i := range s.records {
+			if s.records[i].seq == r.Seq {
+				s.records[i].turn = l.turns
+				return
+			}
+		}
+	}
 }
 
 // leaveOut has records left out that cannot be read.

@@ -64,6 +64,7 @@ type entry struct {
 	at     int64 // nanoseconds
 	offset int64
 	size   int
+	turn   uint64 // of those that were put off; 0: it was not
 }
 
 // extent is a part of a segment.

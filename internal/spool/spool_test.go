@@ -111,6 +111,37 @@ func TestKeptAndDrained(t *testing.T) {
 	check(t, again.Close())
 }
 
+// A record that was put off comes when nothing else is left, those that were put off first before others.
+func TestPutOff(t *testing.T) {
+	t.Parallel()
+	l, _ := open(t, newMemory(), spool.Options{SegmentBytes: 100})
+	for n := range 5 {
+		check(t, l.Append([]byte(fmt.Sprint(n))))
+	}
+	records, err := l.Oldest(10, 1<<20)
+	check(t, err)
+	for _, n := range []int{0, 3, 0} {
+		l.PutOff(records[n])
+	}
+	if got := all(t, l); !slices.Equal(got, []string{"1", "2", "4"}) {
+		t.Errorf("first come %q", got)
+	}
+	check(t, l.Done(records[1], records[2], records[4]))
+	left, err := l.Oldest(10, 1<<20)
+	check(t, err)
+	if len(left) != 2 || string(left[0].Data) != "3" || string(left[1].Data) != "0" || !left[0].PutOff || !left[1].PutOff || records[0].PutOff {
+		t.Errorf("then come %+v", left)
+	}
+	if first, err := l.Oldest(1, 1<<20); err != nil || len(first) != 1 || string(first[0].Data) != "3" {
+		t.Errorf("the first of them is %+v, %v", first, err)
+	}
+	check(t, l.Append([]byte("new")))
+	if got := all(t, l); !slices.Equal(got, []string{"new"}) {
+		t.Errorf("what is new comes after them: %q", got)
+	}
+	check(t, l.Close())
+}
+
 func TestFoldersThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
