@@ -3,6 +3,7 @@ package spool_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -214,5 +215,106 @@ func TestASpoiledLastRecordIsSetAside(t *testing.T) {
 	}
 	if got := all(t, again); len(got) != 1 {
 		t.Errorf("there are %q", got)
+	}
+}
+
+// What a disk spoils in the middle costs that record, and no other.
+func TestDamage(t *testing.T) {
+	t.Parallel()
+	m := newMemory()
+	l, _ := open(t, m, spool.Options{})
+	for _, text := range []string{"one", "two", "three \xfeRS\xff four", "five"} {
+		check(t, l.Append([]byte(text)))
+	}
+	check(t, l.Close())
+	for name := range maps.Clone(m.files) {
+		m.files[name].data[45] ^= 1 // within the second record
+	}
+	again, found := open(t, m, spool.Options{})
+	defer again.Close()
+	if got := all(t, again); !slices.Equal(got, []string{"one", "three \xfeRS\xff four", "five"}) || found.Damaged != 1 || found.Cut != 0 {
+		t.Errorf("there are %q, found %+v", got, found)
+	}
+	if aside, err := spool.ReadAside(m); err != nil || len(aside) != 1 || !strings.Contains(string(aside[0].Data), "t") || aside[0].Seq != 0 {
+		t.Errorf("what is damaged is not set aside: %+v, %v", aside, err)
+	}
+	for name, file := range m.files {
+		if strings.HasSuffix(name, ".spool") {
+			file.data[len(file.data)-1] ^= 1 // while it runs
+		}
+	}
+	records, err := again.Oldest(10, 1<<20)
+	if len(records) != 2 || err == nil {
+		t.Errorf("read %d records, %v", len(records), err)
+	}
+}
+
+// What is left of a file in the middle that cannot be read is set aside, and is no torn tail: nothing may be taken for never acknowledged there.
+func TestDamagedFiles(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		spoil func(file []byte)
+		want  []string
+	}{
+		{"all of it", func(file []byte) { clear(file) }, []string{"three", "four", "five"}},
+		{"its end", func(file []byte) { clear(file[len(file)-10:]) }, []string{"one", "three", "four", "five"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			m := newMemory()
+			l, _ := open(t, m, spool.Options{SegmentBytes: 50}) // two records a file
+			for _, text := range []string{"one", "two", "three", "four", "five"} {
+				check(t, l.Append([]byte(text)))
+			}
+			check(t, l.Close())
+			tt.spoil(m.files["0000000000000001.spool"].data)
+			for range 2 { // the second time it is the same
+				again, found := open(t, m, spool.Options{SegmentBytes: 50})
+				if got := all(t, again); !slices.Equal(got, tt.want) || found.Cut != 0 {
+					t.Errorf("there are %q, found %+v", got, found)
+				}
+				if aside, err := spool.ReadAside(m); err != nil || len(aside) != 1 || aside[0].Reason == "" || again.Stats().SetAside != 1 {
+					t.Errorf("set aside: %+v, %v", aside, err)
+				}
+				check(t, again.Close())
+			}
+		})
+	}
+}
+
+// Any failure but a full disk ends it: what is on the disk is not known any more.
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		operation string
+		err       error
+		want      error
+	}{
+		{"write", errBroken, spool.ErrFailed},
+		{"create", errBroken, spool.ErrFailed},
+		{"sync dir", errBroken, spool.ErrFailed},
+		{"sync", errNoSpace, spool.ErrFailed},
+		{"write", errNoSpace, spool.ErrFull},
+		{"create", errNoSpace, spool.ErrFull},
+	} {
+		t.Run(tt.operation+" "+tt.err.Error(), func(t *testing.T) {
+			t.Parallel()
+			m := newMemory()
+			l, _ := open(t, m, spool.Options{SegmentBytes: 1}) // a record a file
+			defer l.Close()
+			check(t, l.Append([]byte("before")))
+			m.set(failing(tt.operation, tt.err), func(n int) int { return n / 2 })
+			if err := l.Append([]byte("meanwhile")); !errors.Is(err, tt.want) {
+				t.Errorf("append: %v, want %v", err, tt.want)
+			}
+			m.set(nil, nil)
+			if err := l.Append([]byte("after")); tt.want == spool.ErrFull && err != nil || tt.want == spool.ErrFailed && !errors.Is(err, spool.ErrFailed) {
+				t.Errorf("append afterwards: %v", err)
+			}
+			if got := all(t, l); got[0] != "before" {
+				t.Errorf("there are %q", got)
+			}
+		})
 	}
 }
