@@ -76,13 +76,17 @@ func showReach(v *visit) error {
 	return v.ok(p)
 }
 
+// reachForm is what was filled in, and the page that shows it again.
+func (v *visit) reachForm() (p *reachPage, f form, err error) {
+	if f, err = v.form(); err == nil {
+		p, err = v.reachPage()
+	}
+	return p, f, err
+}
+
 // writeTo sends a message.
 func writeTo(v *visit) error {
-	f, err := v.form()
-	if err != nil {
-		return err
-	}
-	p, err := v.reachPage()
+	p, f, err := v.reachForm()
 	if err != nil {
 		return err
 	}
@@ -97,11 +101,7 @@ func writeTo(v *visit) error {
 
 // callTo lets a voice agent call.
 func callTo(v *visit) error {
-	f, err := v.form()
-	if err != nil {
-		return err
-	}
-	p, err := v.reachPage()
+	p, f, err := v.reachForm()
 	if err != nil {
 		return err
 	}

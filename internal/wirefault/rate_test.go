@@ -13,29 +13,6 @@ import (
 
 const mouthful = 4000 // bytes that an upstream takes or pours
 
-// serve starts an upstream that does one thing with each connection.
-func serve(t *testing.T, with func(net.Conn)) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				with(conn)
-			}()
-		}
-	}()
-	return listener.Addr().String()
-}
-
 // taking answers one byte to each mouthful.
 func taking(conn net.Conn) {
 	for taken := make([]byte, mouthful); ; {
@@ -80,7 +57,7 @@ func TestSetRate(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := wirefault.New(t, "tcp", serve(t, tt.upstream))
+			p := wirefault.New(t, "tcp", serve(t, "tcp", "127.0.0.1:0", tt.upstream))
 			one, other := dial(t, p), dial(t, p)
 			p.SetRate(10 * mouthful)
 			const takes = time.Second / 10
@@ -109,7 +86,7 @@ func TestSetRate(t *testing.T) {
 
 func TestASlowLineDoesNotHoldUpTheEndOfATest(t *testing.T) {
 	t.Parallel()
-	upstream := serve(t, taking)
+	upstream := serve(t, "tcp", "127.0.0.1:0", taking)
 	began := time.Now()
 	t.Run("a byte a second", func(t *testing.T) {
 		p := wirefault.New(t, "tcp", upstream)

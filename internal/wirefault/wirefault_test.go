@@ -23,8 +23,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // patience bounds what must happen; it never has to pass for a test to succeed.
 const patience = 10 * time.Second
 
-// echo starts an upstream that sends back each line it gets.
-func echo(t *testing.T, network, address string) string {
+// serve starts an upstream that does one thing with each connection.
+func serve(t *testing.T, network, address string, with func(net.Conn)) string {
 	t.Helper()
 	listener, err := net.Listen(network, address)
 	if err != nil {
@@ -39,11 +39,17 @@ func echo(t *testing.T, network, address string) string {
 			}
 			go func() {
 				defer conn.Close()
-				_, _ = io.Copy(conn, conn)
+				with(conn)
 			}()
 		}
 	}()
 	return listener.Addr().String()
+}
+
+// echo starts an upstream that sends back each line it gets.
+func echo(t *testing.T, network, address string) string {
+	t.Helper()
+	return serve(t, network, address, func(conn net.Conn) { _, _ = io.Copy(conn, conn) })
 }
 
 type client struct {
