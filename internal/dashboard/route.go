@@ -86,16 +86,9 @@ func (d *Dashboard) fail(v *visit, err error) {
 		return // they have gone
 	}
 	if errors.Is(err, errNotSignedIn) {
-		to := "/signin"
-		if v.r.Method == http.MethodGet && v.r.URL.Path != "/" {
-			to += "?next=" + url.QueryEscape(v.r.URL.RequestURI())
-		}
-		if v.byScript() { // the whole page goes, not the part that was asked for
-			v.w.Header().Set("HX-Redirect", to)
+		if err = v.askToSignIn(); err == nil {
 			return
 		}
-		http.Redirect(v.w, v.r, to, http.StatusSeeOther)
-		return
 	}
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		err = problem.New(problem.CodeTooLarge, "This is more than fits into one form.")

@@ -1,7 +1,11 @@
 package dashboard
 
 import (
+	"maps"
+	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 
 	"ringside/internal/member"
 )
@@ -25,6 +29,18 @@ type welcomePage struct {
 }
 
 func (*welcomePage) template() string { return "welcome" }
+
+// endedPage keeps what somebody typed whose session has ended.
+type endedPage struct {
+	frame
+	Path  string
+	Typed []typed
+}
+
+// typed is a field of a form.
+type typed struct{ Name, Value string }
+
+func (*endedPage) template() string { return "ended" }
 
 func (d *Dashboard) signInRoutes() []route {
 	return []route{
@@ -50,6 +66,35 @@ func showSignIn(v *visit) error {
 		return v.goTo(next, "")
 	}
 	return v.ok(v.signInPage(form{}, next))
+}
+
+// askToSignIn answers whoever is not signed in, and is sent back to the page that they asked for. What they typed into a
+// form is kept on a page, from which it can be sent once more; of passwords and files nothing is.
+func (v *visit) askToSignIn() error {
+	to := "/signin"
+	if v.r.Method == http.MethodGet && v.r.URL.Path != "/" {
+		to += "?next=" + url.QueryEscape(v.r.URL.RequestURI())
+	}
+	if v.byScript() { // the whole page goes, not the part that was asked for
+		v.w.Header().Set("HX-Redirect", to)
+		return nil
+	}
+	f, err := v.form()
+	if err != nil {
+		return err
+	}
+	p := &endedPage{frame: frame{Title: "Your session has ended"}, Path: v.r.URL.RequestURI()}
+	for _, name := range slices.Sorted(maps.Keys(f.Values)) {
+		for _, value := range f.Values[name] {
+			if !strings.Contains(name, "password") {
+				p.Typed = append(p.Typed, typed{name, value})
+			}
+		}
+	}
+	if len(p.Typed) == 0 {
+		return v.goTo(to, "")
+	}
+	return v.show(http.StatusUnauthorized, p)
 }
 
 func signIn(v *visit) error {

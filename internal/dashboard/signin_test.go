@@ -28,6 +28,8 @@ func (s *site) invite(email string, role member.Role) string {
 	return token
 }
 
+var _ = sample(&endedPage{frame: frame{Title: "Your session has ended"}, Path: "/contacts", Typed: []typed{{"name", "<b>"}}})
+
 func TestFromInvitationToSigningOut(t *testing.T) {
 	t.Parallel()
 	s := open(t)
@@ -52,6 +54,19 @@ func TestFromInvitationToSigningOut(t *testing.T) {
 	signIn.Set("next", "https://evil.example/")
 	if a := b.post("/signin", signIn); a.location != "/" {
 		t.Errorf("sent to %q", a.location)
+	}
+}
+
+// Whoever's session ends while they fill in a form signs in, and sends it again.
+func TestWhatIsTypedOutlivesASession(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	b := s.as(member.Owner)
+	b.postAnd("/signout", nil)
+	ended := b.post("/contacts", url.Values{"name": {`Alex "A" Chen`}, "phone": {"+14155551200"}, "tags": {"one", "two"}, "password": {"secret words"}})
+	ended.wants(t, http.StatusUnauthorized, "Your session has ended", `action="/contacts"`, `name="name" value="Alex &#34;A&#34; Chen"`, `name="tags" value="one"`, `name="tags" value="two"`).lacks(t, "secret words")
+	if a := b.post("/contacts", nil); a.location != "/signin" {
+		t.Errorf("with nothing typed: %d to %q", a.status, a.location)
 	}
 }
 
