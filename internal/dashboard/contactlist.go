@@ -194,6 +194,9 @@ func changeChosen(v *visit) error {
 	default:
 		return v.goTo(back, "Choose what to do with the ticked contacts.")
 	}
+	if n == 0 {
+		said = "Nothing was to be changed."
+	}
 	if n > 0 {
 		v.changed("", "", map[string]any{"do": f.Get("do"), "tag": strings.TrimSpace(f.Get("tag")), "count": n})
 	}

@@ -169,7 +169,7 @@ func (d *Dispatcher) sent(i *Item, sid string, err error) {
 		i.State, i.DueAt = Unclear, time.Now().Add(findAfter)
 	case (p.Code == problem.CodeUnavailable || p.RetryAfter > 0) && i.Attempts < attempts:
 		i.State, i.DueAt = Waiting, time.Now().Add(max(p.RetryAfter, pause(i.Attempts)))
-		i.Code, i.Problem = p.Code, p.Detail
+		i.Code, i.Problem = p.Code, p.Detail+" It is tried again by itself."
 	default:
 		i.State, i.Code, i.Problem = Failed, p.Code, p.Detail
 	}

@@ -169,7 +169,7 @@ func withoutURL(err error) error {
 
 // unreachable is the problem with a Twilio that was not asked.
 func unreachable(err error) error {
-	return &unasked{problem.New(problem.CodeUnavailable, "Twilio's API cannot be reached just now. It is tried again by itself."), withoutURL(err)}
+	return &unasked{problem.New(problem.CodeUnavailable, "Twilio's API cannot be reached just now."), withoutURL(err)}
 }
 
 // unasked is a problem with its cause, for the log.

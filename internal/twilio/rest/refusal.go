@@ -20,7 +20,7 @@ func refusal(response *http.Response, body []byte) error {
 	readable := json.Unmarshal(body, &said) == nil && said.Code != 0
 	switch {
 	case response.StatusCode == http.StatusTooManyRequests || said.Code == 20429:
-		p := problem.New(problem.CodeUnavailable, "Twilio takes no more requests just now. It is tried again by itself.")
+		p := problem.New(problem.CodeUnavailable, "Twilio takes no more requests just now.")
 		p.RetryAfter = retryAfter(response)
 		return p
 	case response.StatusCode >= 500:
@@ -59,9 +59,9 @@ var refusals = map[int]known{
 	21659: {problem.CodeInvalid, "from", "This number is not one of the account's.", 0},
 	21610: {problem.CodeOptedOut, "to", "They have asked for no more messages. They can take it back by writing START.", 0},
 	21614: {problem.CodeInvalid, "to", "This number takes no messages: it is not a mobile number.", 0},
-	21611: {problem.CodeUnavailable, "", "Twilio has as many messages of this number waiting as it takes. It is tried again by itself.", time.Minute},
-	10004: {problem.CodeUnavailable, "", "The account has as many calls at once as it may. It is tried again by itself.", 10 * time.Second},
-	22005: {problem.CodeUnavailable, "", "Twilio has as many calls waiting as it takes. It is tried again by itself.", time.Minute},
+	21611: {problem.CodeUnavailable, "", "Twilio has as many messages of this number waiting as it takes.", time.Minute},
+	10004: {problem.CodeUnavailable, "", "The account has as many calls at once as it may.", 10 * time.Second},
+	22005: {problem.CodeUnavailable, "", "Twilio has as many calls waiting as it takes.", time.Minute},
 }
 
 // maxSentence bounds what is shown of Twilio's words, in characters.
