@@ -3,6 +3,7 @@ package cache
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -53,22 +54,27 @@ func (c *Calls) Claim(ctx context.Context, d *recognize.Decision) *recognize.Dec
 	if held, _, state := c.decisions.get(key); state == slotHeld {
 		return held
 	}
-	if shared := c.claimShared(ctx, key, d); shared != nil {
+	shared, won := c.claimShared(ctx, key, d)
+	if won {
+		c.decisions.set(key, d, CallLife) // whoever has read it in Redis meanwhile holds a copy here
+		return d
+	}
+	if shared != nil {
 		d = shared
 	}
 	held, _ := c.decisions.claim(key, d, CallLife)
 	return held
 }
 
-// claimShared claims in Redis. It returns another sidecar's decision, or nil. Rubbish is claimed
-// over, by one sidecar only.
-func (c *Calls) claimShared(ctx context.Context, key string, d *recognize.Decision) *recognize.Decision {
+// claimShared claims in Redis, where either d has won or another's decision stands; where Redis cannot be asked,
+// neither is known. Rubbish is claimed over, by one sidecar only.
+func (c *Calls) claimShared(ctx context.Context, key string, d *recognize.Decision) (shared *recognize.Decision, won bool) {
 	if c.remote == nil || !c.remote.answering() || d.OutOfTime && c.remote.failing() {
-		return nil
+		return nil, false
 	}
 	body, err := json.Marshal(d)
 	if err != nil {
-		return nil // it has only strings, numbers and times in it
+		return nil, false // it has only strings, numbers and times in it
 	}
 	// Whoever hung up, the next webhook of the call has to find the same decision.
 	wait := c.remote.patience.claim
@@ -78,27 +84,29 @@ func (c *Calls) claimShared(ctx context.Context, key string, d *recognize.Decisi
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), wait)
 	defer cancel()
 	first := redis.NewBoolCmd(ctx, "set", key, body, "px", CallLife.Milliseconds(), "nx")
-	if c.remote.noted(c.remote.send(ctx, first)) != nil || first.Val() {
-		return nil
+	if c.remote.noted(c.remote.send(ctx, first)) != nil {
+		return nil, false
+	}
+	if first.Val() {
+		return nil, true
 	}
 	return c.heldShared(ctx, key, body, d)
 }
 
-// heldShared returns the decision that is in Redis already, or nil once d stands there instead of
-// rubbish.
-func (c *Calls) heldShared(ctx context.Context, key string, body []byte, d *recognize.Decision) *recognize.Decision {
+// heldShared returns the decision that is in Redis already; d has won once it stands there instead of rubbish.
+func (c *Calls) heldShared(ctx context.Context, key string, body []byte, d *recognize.Decision) (shared *recognize.Decision, won bool) {
 	var rubbish string
 	for range 2 {
 		held, err := claimScript.Run(ctx, c.remote.client, []string{key}, body, CallLife.Milliseconds(), rubbish).Text()
 		if c.remote.noted(err) != nil {
-			return nil
+			return nil, errors.Is(err, redis.Nil)
 		}
 		if shared := decodeDecision(held, d.OrgID, d.CallSID); shared != nil {
-			return shared
+			return shared, false
 		}
 		rubbish = held
 	}
-	return nil
+	return nil, false
 }
 
 // Decided returns the call's decision, or nil if none is remembered.

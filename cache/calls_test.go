@@ -1,6 +1,9 @@
 package cache_test
 
 import (
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -9,6 +12,29 @@ import (
 	"ringside/internal/org"
 	"ringside/recognize"
 )
+
+// Of many who claim a call at once exactly one has won, also where Redis has heard of it before this process.
+func TestOneOfManyClaimsHasWon(t *testing.T) {
+	t.Parallel()
+	memory := openRedis(t, redistest.Start(t).URL())
+	for name, calls := range map[string]*cache.Calls{"in process": cache.NewCalls(nil), "in Redis": cache.NewCalls(memory)} {
+		for round := range 200 {
+			var won atomic.Int64
+			var all sync.WaitGroup
+			for range 8 {
+				all.Go(func() {
+					d := &recognize.Decision{CallSID: fmt.Sprint("CA", round), OrgID: "b35bbb47-e0e5-4d97-8132-1e375d95dbbf", At: time.Now()}
+					if calls.Claim(t.Context(), d) == d {
+						won.Add(1)
+					}
+				})
+			}
+			if all.Wait(); won.Load() != 1 {
+				t.Fatalf("%s: %d of 8 have won round %d", name, won.Load(), round)
+			}
+		}
+	}
+}
 
 // What was decided about a call is forgotten everywhere, and a call that goes on is decided anew.
 func TestForgottenCallsAreDecidedAnew(t *testing.T) {

@@ -26,11 +26,26 @@ func RealName(name string) bool {
 	return hasLetter(name) && !strings.Contains(name, "{{") && !strings.Contains(name, "<<") && !isPlaceholder(name)
 }
 
-// hasLetter reports whether name holds an ASCII letter or anything beyond Latin-1's controls and
-// no-break space, which in a name is a letter.
+// letters are the parts of Unicode that hold letters, roughly: without digits, punctuation, symbols, emoji and the blank of
+// Hangul. An empty cell of a sheet is often a dash. The database's ringside_real_name has the same ranges.
+var letters = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{0x0041, 0x005A, 1}, {0x0061, 0x007A, 1}, {0x00AA, 0x00AA, 1}, {0x00B5, 0x00B5, 1}, {0x00BA, 0x00BA, 1},
+		{0x00C0, 0x00D6, 1}, {0x00D8, 0x00F6, 1}, {0x00F8, 0x065F, 1}, {0x066A, 0x06EF, 1}, {0x06FA, 0x0965, 1},
+		{0x0970, 0x1FFF, 1}, {0x2C00, 0x2DFF, 1}, {0x2E80, 0x2FEF, 1}, {0x3005, 0x3007, 1}, {0x3041, 0x3163, 1},
+		{0x3165, 0xD7FF, 1}, {0xF900, 0xFDFF, 1}, {0xFE70, 0xFEFC, 1}, {0xFF21, 0xFF3A, 1}, {0xFF41, 0xFF5A, 1},
+		{0xFF66, 0xFF9F, 1}, {0xFFA1, 0xFFDC, 1},
+	},
+	R32: []unicode.Range32{
+		{0x10000, 0x1CFFF, 1}, {0x1D400, 0x1D7FF, 1}, {0x1E000, 0x1EFFF, 1}, {0x20000, 0x3FFFF, 1},
+	},
+	LatinOffset: 7,
+}
+
+// hasLetter reports whether there is a letter in a name.
 func hasLetter(name string) bool {
 	for _, r := range name {
-		if r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r > '\u00A0' {
+		if unicode.Is(letters, r) {
 			return true
 		}
 	}

@@ -87,7 +87,7 @@ func TestLateDeliversWhatWasFoundTooLate(t *testing.T) {
 			t.Fatalf("not out of time: %+v", d.Trace)
 		}
 		began := time.Now()
-		d, ok := r.Late(t.Context(), call)
+		d, ok := r.Late(t.Context(), call, false)
 		if took := time.Since(began); !ok || took != 2*time.Second {
 			t.Fatalf("Late after %s: %v", took, ok)
 		}
@@ -113,7 +113,7 @@ func TestLateTriesAgainAndThenGivesUp(t *testing.T) {
 			return recognize.Finding{Record: alex()}, nil
 		})
 		began := time.Now()
-		d, ok := recognize.NewRecognizer(flaky, budget).Late(t.Context(), callFrom(alexNumber))
+		d, ok := recognize.NewRecognizer(flaky, budget).Late(t.Context(), callFrom(alexNumber), false)
 		if took := time.Since(began); !ok || d.Caller.Name != "Alex Chen" || took != 1500*time.Millisecond {
 			t.Errorf("after four failures: %v after %s, want Alex Chen after 100+200+400+800 ms", ok, took)
 		}
@@ -124,7 +124,7 @@ func TestLateTriesAgainAndThenGivesUp(t *testing.T) {
 			return recognize.Finding{}, errBroken
 		})
 		began = time.Now()
-		if _, ok = recognize.NewRecognizer(broken, budget).Late(t.Context(), callFrom(alexNumber)); ok || time.Since(began) != 30*time.Second {
+		if _, ok = recognize.NewRecognizer(broken, budget).Late(t.Context(), callFrom(alexNumber), false); ok || time.Since(began) != 30*time.Second {
 			t.Errorf("a directory that stays broken: %v after %s, want to give up after 30 s", ok, time.Since(began))
 		}
 		if tries > 25 {
@@ -134,7 +134,7 @@ func TestLateTriesAgainAndThenGivesUp(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		time.AfterFunc(time.Second, end)
 		began = time.Now()
-		if _, ok = recognize.NewRecognizer(broken, budget).Late(ctx, callFrom(alexNumber)); ok || time.Since(began) != time.Second {
+		if _, ok = recognize.NewRecognizer(broken, budget).Late(ctx, callFrom(alexNumber), false); ok || time.Since(began) != time.Second {
 			t.Errorf("a call that ended: %v after %s, want to stop with it", ok, time.Since(began))
 		}
 	})
@@ -142,7 +142,7 @@ func TestLateTriesAgainAndThenGivesUp(t *testing.T) {
 
 func TestLateHasNothingToTellOfAStranger(t *testing.T) {
 	t.Parallel()
-	if _, ok := recognize.NewRecognizer(book{alexNumber: alex()}, budget).Late(t.Context(), callFrom(stranger)); ok {
+	if _, ok := recognize.NewRecognizer(book{alexNumber: alex()}, budget).Late(t.Context(), callFrom(stranger), false); ok {
 		t.Error("a stranger is told late")
 	}
 }

@@ -380,7 +380,7 @@ func TestTheBudgetHoldsWhilePostgresHangs(t *testing.T) {
 	if err := tx.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if late, ok := r.Late(t.Context(), call); !ok || late.Caller.Name != "Alex Chen" {
+	if late, ok := r.Late(t.Context(), call, false); !ok || late.Caller.Name != "Alex Chen" {
 		t.Errorf("told late: %v, %+v", ok, late)
 	}
 }

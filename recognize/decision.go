@@ -133,10 +133,10 @@ func (r *Recognizer) Decide(ctx context.Context, call Call) *Decision {
 	return d
 }
 
-// Late finds the caller of a decision that ran out of time, for the agent that is already talking
-// to them. ok is false if there is nothing to tell: the caller is unknown, or the look-up fails for
-// good. It waits for Postgres up to half a minute.
-func (r *Recognizer) Late(ctx context.Context, call Call) (d *Decision, ok bool) {
+// Late finds the caller of a provisional decision, for the agent that is already talking to them: told says whether
+// it was told of somebody who may be out of date. ok is false if there is nothing to tell: the caller is unknown, as the
+// agent thinks, or the look-up fails for good. It waits for Postgres up to half a minute.
+func (r *Recognizer) Late(ctx context.Context, call Call, told bool) (d *Decision, ok bool) {
 	verdict := judge(call)
 	if !verdict.lookUp {
 		return nil, false
@@ -146,14 +146,14 @@ func (r *Recognizer) Late(ctx context.Context, call Call) (d *Decision, ok bool)
 	wait := 100 * time.Millisecond
 	for {
 		finding, err := r.directory.Find(ctx, call.Org.ID, call.Party.Number)
-		if err == nil {
+		if err == nil && !(finding.Stale && told) {
 			d := settle(call, verdict, finding.Record)
 			d.Greeting, d.Caller.GreetedByName, d.Trace.GreetedByName = "", false, false // they have been greeted
 			d.Caller.Provisional = finding.Stale
 			d.Trace.Rule = RuleOutOfTime
 			d.Trace.Why = RuleOutOfTime.sentence(d, call)
 			d.Trace.Steps = finding.Steps
-			return d, d.Caller.Known
+			return d, d.Caller.Known || told
 		}
 		select {
 		case <-ctx.Done():

@@ -161,7 +161,7 @@ func TestRule05_OnlyAPersonsNumberIsLookedUp(t *testing.T) {
 		if d.Trace.Rule != rule || d.Number != "" || d.ContactID != "" || d.OutOfTime || encoded(t, d.Caller) != unknownJSON {
 			t.Errorf("%q: %s, number %q, contact %q, caller %s", call.Party.Raw, d.Trace.Rule, string(d.Number), d.ContactID, encoded(t, d.Caller))
 		}
-		if late, ok := recognize.NewRecognizer(asked, 0).Late(t.Context(), call); ok || late != nil {
+		if late, ok := recognize.NewRecognizer(asked, 0).Late(t.Context(), call, false); ok || late != nil {
 			t.Errorf("%q is told late: %+v", call.Party.Raw, late)
 		}
 	}
@@ -315,7 +315,7 @@ func TestRule12_AttestationAgainstTheAgentsThreshold(t *testing.T) {
 			if !trusted && (encoded(t, d.Caller) != unknownJSON || d.Greeting != "Hello, how can I help?") {
 				t.Errorf("%q with threshold %q is served as %s, %q", verstat, threshold, encoded(t, d.Caller), d.Greeting)
 			}
-			if _, ok := recognize.NewRecognizer(people, 0).Late(t.Context(), call); ok != trusted {
+			if _, ok := recognize.NewRecognizer(people, 0).Late(t.Context(), call, false); ok != trusted {
 				t.Errorf("%q with threshold %q is told late: %v", verstat, threshold, ok)
 			}
 			// An earlier verdict holds, whatever is known of the attestation now.

@@ -7,7 +7,9 @@ import "strings"
 var (
 	titles = wordSet("mr mrs ms miss mx dr prof sir madam herr frau señor señora sr sra m mme mlle")
 	// suffixes follow a comma in "Alex Chen, PhD", where a given name does in "Chen, Alex".
-	suffixes = wordSet("jr sr ii iii iv md phd dds dvm esq cpa rn mba inc llc ltd llp gmbh co corp plc")
+	suffixes = wordSet("jr sr ii iii iv md phd dds dvm esq cpa rn mba inc llc ltd llp gmbh co corp plc ceo cto cfo coo cmo vp")
+	// particles begin a family name of several words: "van der Berg, Jan".
+	particles = wordSet("van von de del della der den di da do dos das du la le el al bin ibn ter ten zu af av mac san st")
 )
 
 func wordSet(words string) map[string]bool {
@@ -21,18 +23,30 @@ func wordSet(words string) map[string]bool {
 // FirstName returns the name to address somebody by: the first word that is no title, or what
 // follows the comma in "Chen, Alex". Somebody known by title and one name alone is addressed so:
 // "Mr. Smith". A name of one word is that word.
+//
+// What follows the comma of a longer name may be a given name ("Garcia Lopez, Maria") or no name at all ("Alex Chen,
+// Sales"): they are addressed by what stands before it, which is their name in any case.
 func FirstName(name string) string {
 	family, given, _ := strings.Cut(name, ",")
-	words, inverted := strings.Fields(given), true
-	if len(words) == 0 || isIn(suffixes, words[0]) {
-		words, inverted = strings.Fields(family), false
+	given, _, _ = strings.Cut(given, ",")
+	before, after := strings.Fields(family), strings.Fields(given)
+	switch {
+	case len(after) == 0 || isIn(suffixes, after[0]):
+		return first(before, false)
+	case len(before) > 1 && !isIn(particles, before[0]):
+		return strings.Join(before, " ")
 	}
+	return first(after, true)
+}
+
+// first returns the first word that is no title. Of a family name alone the title stays.
+func first(words []string, given bool) string {
 	titled := 0
 	for titled < len(words) && isIn(titles, words[titled]) {
 		titled++
 	}
 	switch rest := words[titled:]; {
-	case len(rest) == 0, len(rest) == 1 && titled > 0 && !inverted:
+	case len(rest) == 0, len(rest) == 1 && titled > 0 && !given:
 		return strings.Join(words, " ")
 	default:
 		return rest[0]

@@ -166,6 +166,8 @@ func TestFirstName(t *testing.T) {
 		"Dr. Alex Chen": "Alex", "dr alex chen": "alex", "Prof. Dr. Ada Lovelace": "Ada", "Señora Ana García": "Ana", "Mrs Jamie Lee": "Jamie",
 		"Mr. Smith": "Mr. Smith", "Dr Who": "Dr Who", "Dr.": "Dr.", "Chen, Dr. Alex": "Alex", "Smith, Mr. John": "John",
 		"Alex Chen, PhD": "Alex", "Alex Chen, M.D.": "Alex", "Alex Chen, Jr.": "Alex", "Acme, Inc.": "Acme",
+		"Alex Chen, MD, PhD": "Alex", "Alex Chen, CEO": "Alex", "Alex Chen, Sales": "Alex Chen", "Garcia Lopez, Maria": "Garcia Lopez",
+		"van der Berg, Jan": "Jan", "Chen, Alex, PhD": "Alex", "Chen,, Alex": "Chen", "Dr. Chen, Alex": "Dr. Chen",
 		"Jean-Luc Picard": "Jean-Luc", "李小龙": "李小龙", "Martin Luther King": "Martin", "": "", " ": "", ",": "", ", Alex": "Alex",
 	} {
 		if got := recognize.FirstName(name); got != want {

@@ -129,17 +129,20 @@ func settle(call Call, v verdict, record *Record) *Decision {
 // said: "Unknown" behind a character that cannot be seen is still no name.
 func nameOf(record *Record) (string, Rule) {
 	if p := record.Contact; p != nil {
-		if name := clean(p.Name, maxName); contacts.RealName(name) {
+		if name := clean(p.Name, maxName); sayable(name) {
 			return name, RuleContactName
 		}
 	}
 	if p := record.Campaign; p != nil {
-		if name := clean(p.Name, maxName); contacts.RealName(name) {
+		if name := clean(p.Name, maxName); sayable(name) {
 			return name, RuleCampaignName
 		}
 	}
 	return "", RuleNoRealName
 }
+
+// sayable judges a cleaned name, of which only the joiner of emoji is left that cannot be seen.
+func sayable(name string) bool { return contacts.RealName(strings.ReplaceAll(name, "\u200D", "")) }
 
 // greet renders the greeting. A stored greeting was checked when it was saved; one that cannot be
 // read any more is said without its brackets rather than not at all.

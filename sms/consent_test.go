@@ -1,6 +1,8 @@
 package sms_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/url"
@@ -8,6 +10,9 @@ import (
 	"time"
 
 	"ringside/internal/ledger"
+	"ringside/internal/org"
+	"ringside/internal/phone"
+	"ringside/sms"
 )
 
 func TestKeywordsAreWholeMessages(t *testing.T) {
@@ -47,6 +52,29 @@ func TestYesBringsBackOnlyWhoLeft(t *testing.T) {
 	e.receive(form("SM3", stranger, "yes"))
 	if err := e.pool.QueryRow(t.Context(), `SELECT count(*) FROM opt_outs WHERE phone = $1`, stranger).Scan(&rows); err != nil || rows != 0 {
 		t.Errorf("an ordinary yes is kept as consent (%d, %v)", rows, err)
+	}
+}
+
+// silent is a ledger that cannot be asked.
+type silent struct{ sms.Ledger }
+
+func (silent) OptedOut(context.Context, org.ID, phone.Number) (*time.Time, error) {
+	return nil, errors.New("away")
+}
+
+// Whether a "yes" brings somebody back is not known while the ledger is silent: it does, and it may be the answer to a
+// question of the runtime's.
+func TestYesWhileTheLedgerIsSilent(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, func(c *sms.Config) { c.Ledger = silent{c.Ledger} })
+	e.receive(form("SM1", jane, "stop"))
+	e.receive(form("SM2", jane, "yes"))
+	if e.optedOut(jane) {
+		t.Error("yes did not bring her back")
+	}
+	var told int
+	if err := e.pool.QueryRow(t.Context(), `SELECT count(*) FROM runtime_events WHERE sid = 'SM2'`).Scan(&told); err != nil || told != 1 {
+		t.Errorf("programs are told of it %d times, %v", told, err)
 	}
 }
 

@@ -27,6 +27,7 @@ type incoming struct {
 	keyword  keyword
 	decision *recognize.Decision // nil without a route
 	unheard  bool                // no runtime hears of it before Postgres is back
+	returns  bool                // it brings somebody back who may have opted out
 }
 
 // inbound takes a message. It is acknowledged once it is durable (rule 14); what a runtime answers in
@@ -36,8 +37,8 @@ func (s *Service) inbound(r *http.Request, req *webhook.Request) webhook.Reply {
 	if m == nil {
 		return refused
 	}
-	if m.keyword == maybe && !s.optedOut(r.Context(), m) {
-		m.keyword = ordinary
+	if m.keyword == maybe {
+		s.consider(r.Context(), m)
 	}
 	s.recognise(r.Context(), m)
 	wait := s.expect(m)
@@ -56,8 +57,9 @@ func (s *Service) read(r *http.Request, req *webhook.Request) (m *incoming, refu
 	if !webhook.UsableSID(m.sid) {
 		return nil, webhook.Reply{Status: http.StatusBadRequest, Outcome: "unreadable"}
 	}
+	to, _ := phone.CutChannel(req.Form.Get("To"))
 	var forbidden bool
-	if m.route, forbidden = s.Line(r, req, number(req.Form.Get("To"))); forbidden {
+	if m.route, forbidden = s.Line(r, req, to); forbidden {
 		return nil, s.Refuse(r, req.Form, "foreign_account")
 	}
 	if m.route == nil && s.Due("not in service "+req.Form.Get("To")) {
@@ -76,34 +78,26 @@ func messageSID(form *twilio.Form) string {
 	return ""
 }
 
-// number takes the channel off one of our addresses: "whatsapp:+1…" is reached by the same voice agent.
-func number(address string) string {
-	for _, channel := range []string{"whatsapp:", "rcs:"} {
-		if rest, ok := strings.CutPrefix(address, channel); ok {
-			return rest
-		}
-	}
-	return address
-}
-
 // sender classifies who wrote. An RCS user shows a number or none, as on WhatsApp.
 func sender(from string) phone.Address {
 	a := phone.Classify(from)
-	if rest, rcs := strings.CutPrefix(from, "rcs:"); rcs {
-		if n := phone.Classify(rest); n.Class == phone.ClassNumber {
-			a.Class, a.Number = n.Class, n.Number
-		}
+	rest, _ := phone.CutChannel(from)
+	if n := phone.Classify(rest); n.Class == phone.ClassNumber {
+		a.Class, a.Number = n.Class, n.Number
 	}
 	return a
 }
 
-// optedOut reports whether the sender has asked for no more messages. A ledger that cannot be asked
-// says yes: a "yes" that brings somebody back is lost on a runtime less than one that should not.
-func (s *Service) optedOut(ctx context.Context, m *incoming) bool {
+// consider finds out whether a "yes" brings somebody back who has asked for no more messages. Of everybody else it is a
+// word like any other. Where the ledger cannot be asked it is both: what it says may be the answer to a question.
+func (s *Service) consider(ctx context.Context, m *incoming) {
 	ctx, cancel := context.WithTimeout(ctx, s.WriteBudget)
 	defer cancel()
 	at, err := s.Ledger.OptedOut(ctx, m.req.Account.OrgID, m.sender.Number)
-	return at != nil || err != nil
+	m.returns = at != nil || err != nil
+	if at == nil {
+		m.keyword = ordinary
+	}
 }
 
 // recognise finds who wrote. A message has no attestation to be judged by: a voice agent's threshold
@@ -137,7 +131,7 @@ func (s *Service) event(m *incoming) *ledger.Event {
 		From: strings.Clone(webhook.Bounded(form.Text("From"), webhook.MaxAddress)), To: strings.Clone(webhook.Bounded(form.Text("To"), webhook.MaxAddress)),
 		Status: "received", StartedAt: at, EndedAt: at, Text: strings.Clone(said(form.Get("Body"))), Media: media(form), Consent: m.keyword.consent(),
 		Detail: webhook.Details(form, kept...)}
-	if m.keyword == maybe {
+	if m.returns {
 		e.Consent = ledger.OptIn
 	}
 	if m.sender.Class == phone.ClassNumber && !s.own(e.OrgID, m.sender) {

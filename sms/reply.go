@@ -89,7 +89,7 @@ func (s *Service) answer(ctx context.Context, m *incoming, w *waiting) webhook.R
 	case !m.forRuntime():
 		return webhook.Reply{TwiML: empty(), Outcome: "kept"}
 	case !s.Memory.Once(ctx, mark+":first"):
-		return s.answerAgain(ctx, m, mark)
+		return s.answerAgain(ctx, m, w, mark)
 	case !s.Runtimes.Listening(id, m.decision.AgentID):
 		s.Memory.Mark(ctx, mark, noAnswer)
 		return webhook.Reply{TwiML: empty(), Outcome: "no_runtime"}
@@ -99,16 +99,22 @@ func (s *Service) answer(ctx context.Context, m *incoming, w *waiting) webhook.R
 	select {
 	case <-w.answered:
 	case <-ctx.Done():
-		if !s.giveUp(w) { // it came in this very moment
+		if !s.giveUp(w, true) { // it came in this very moment
 			s.Memory.Mark(context.WithoutCancel(ctx), mark, noAnswer)
 			return webhook.Reply{TwiML: empty(), Outcome: "no_answer"}
 		}
 	}
+	return webhook.Reply{TwiML: s.answered(ctx, m, w, mark), Outcome: "answered"}
+}
+
+// answered is what a runtime has answered, which is kept and remembered.
+func (s *Service) answered(ctx context.Context, m *incoming, w *waiting, mark string) (twiml []byte) {
+	ctx = context.WithoutCancel(ctx)
 	s.keepReply(m, w.text)
-	s.Memory.Mark(context.WithoutCancel(ctx), textMark(id, m.sid), w.text)
-	twiml := s.message(m.sid, w.text)
-	s.Memory.Mark(context.WithoutCancel(ctx), mark, string(twiml))
-	return webhook.Reply{TwiML: twiml, Outcome: "answered"}
+	s.Memory.Mark(ctx, textMark(m.req.Account.OrgID, m.sid), w.text)
+	twiml = s.message(m.sid, w.text)
+	s.Memory.Mark(ctx, mark, string(twiml))
+	return twiml
 }
 
 // answerWithin is the most that a webhook may take: Twilio waits 15 s.
@@ -122,11 +128,12 @@ func (s *Service) patience(ctx context.Context, m *incoming) (context.Context, c
 	return context.WithTimeout(ctx, min(s.ReplyBudget, answerWithin-time.Since(m.req.Arrived)))
 }
 
-// giveUp takes no answer any more, and reports whether there is one after all.
-func (s *Service) giveUp(w *waiting) (answered bool) {
+// giveUp takes no answer any more, and reports whether there is one after all. Only the first webhook gives up for others
+// that wait here.
+func (s *Service) giveUp(w *waiting, first bool) (answered bool) {
 	s.replies.mu.Lock()
 	defer s.replies.mu.Unlock()
-	if s.replies.waiting[w.key] == w {
+	if (first || w.webhooks == 1) && s.replies.waiting[w.key] == w {
 		delete(s.replies.waiting, w.key)
 	}
 	select {
@@ -146,8 +153,9 @@ const noAnswer = "-"
 // repeatEvery is how often a repeated webhook looks for what the first one was answered.
 const repeatEvery = 25 * time.Millisecond
 
-// answerAgain answers a webhook whose message another one is, or was, answered for.
-func (s *Service) answerAgain(ctx context.Context, m *incoming, mark string) webhook.Reply {
+// answerAgain answers a webhook whose message another one is, or was, answered for. That one may be with another sidecar,
+// and the runtime with this one.
+func (s *Service) answerAgain(ctx context.Context, m *incoming, w *waiting, mark string) webhook.Reply {
 	ctx, cancel := s.patience(ctx, m)
 	defer cancel()
 	for {
@@ -159,8 +167,13 @@ func (s *Service) answerAgain(ctx context.Context, m *incoming, mark string) web
 			return webhook.Reply{TwiML: []byte(held), Outcome: "repeated"}
 		}
 		select {
+		case <-w.answered:
+			return webhook.Reply{TwiML: s.answered(ctx, m, w, mark), Outcome: "repeated"}
 		case <-time.After(repeatEvery):
 		case <-ctx.Done():
+			if s.giveUp(w, false) { // it came in this very moment
+				return webhook.Reply{TwiML: s.answered(ctx, m, w, mark), Outcome: "repeated"}
+			}
 			return webhook.Reply{TwiML: empty(), Outcome: "repeated"}
 		}
 	}

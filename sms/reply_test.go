@@ -1,6 +1,7 @@
 package sms_test
 
 import (
+	"context"
 	"encoding/xml"
 	"net/http"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"ringside/cache"
 	"ringside/sms"
 )
 
@@ -87,6 +89,39 @@ func TestTheSameMessageIsAnsweredTheSame(t *testing.T) {
 			t.Errorf("answered %s", a)
 		}
 	}
+}
+
+// watched tells what is claimed in a memory.
+type watched struct {
+	sms.Memory
+	claimed chan string
+}
+
+func (w *watched) Once(ctx context.Context, name string) bool {
+	first := w.Memory.Once(ctx, name)
+	w.claimed <- name
+	return first
+}
+
+// Twilio asks another sidecar again, to which the runtime is connected: what it answers is not lost.
+func TestARuntimeAnswersAtTheOtherSidecar(t *testing.T) {
+	t.Parallel()
+	memory := &watched{Memory: cache.NewCalls(nil), claimed: make(chan string, 2)}
+	shared := func(c *sms.Config) { c.Memory = memory }
+	first := newEdge(t, shared)
+	second := beside(t, first, shared)
+	first.runtime.connect() // of another program of theirs, which says nothing
+	second.runtime.connect()
+	waiting := make(chan string, 1)
+	go func() { waiting <- first.post("/twilio/sms", form("SM1", jane, "Hello")).Body.String() }()
+	<-memory.claimed // the first has it
+	go second.reply("SM1", "Hello Jane")
+	again := second.post("/twilio/sms", form("SM1", jane, "Hello")).Body.String()
+	if texts, _ := messages(t, again); len(texts) != 1 || texts[0] != "Hello Jane" {
+		t.Errorf("the other sidecar answers %s", again)
+	}
+	first.reply("SM1", "Hello Jane")
+	<-waiting
 }
 
 func TestNobodyWaitsForARuntimeThatIsNotThere(t *testing.T) {

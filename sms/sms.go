@@ -24,9 +24,6 @@ const (
 	pathStatus = "/twilio/sms/status"
 )
 
-// MaxText is the most that one message may say, in characters (Twilio: messages.create, Body).
-const MaxText = 1600
-
 // Recorder writes events to the ledger durably, or when there is time.
 type Recorder interface {
 	// Keep says whether the event is in Postgres already.

@@ -21,7 +21,8 @@ func (s *Service) status(r *http.Request, req *webhook.Request) webhook.Reply {
 	if !webhook.UsableSID(sid) {
 		return webhook.Reply{Status: http.StatusBadRequest, Outcome: "unreadable"}
 	}
-	route, forbidden := s.Line(r, req, number(form.Get("From")))
+	from, _ := phone.CutChannel(form.Get("From"))
+	route, forbidden := s.Line(r, req, from)
 	if forbidden {
 		return s.Refuse(r, form, "foreign_account")
 	}

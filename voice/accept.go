@@ -137,17 +137,20 @@ func (s *Service) newSession(ctx context.Context, o *opening, route *org.Route, 
 	incoming := recognize.Call{SID: o.callSID, Org: route.Org, Agent: route.Agent, Party: party, At: time.Now(),
 		Own: party.Class == phone.ClassNumber && s.Lines.Owns(route.Org.ID, party.Number)}
 	decision := s.Calls.Decided(ctx, route.Org.ID, o.callSID)
-	if decision != nil {
-		incoming.At, incoming.Attestation = decision.At, decision.Trace.Attestation
-	} else { // lost with the sidecar that made it; its token has kept what cannot be found out again
-		trusted := !a.unverified
-		incoming.Judged = &trusted
-		decision = s.Recognizer.Decide(ctx, incoming)
+	lost := decision == nil
+	if lost {
+		decision = s.decideAgain(ctx, &incoming, a, o.ends.direction)
 	}
-	return &session{
+	incoming.At, incoming.Attestation = decision.At, decision.Trace.Attestation
+	incoming.Judged, incoming.Context = &decision.Trusted, decision.Caller.CallContext // as it was settled
+	session := &session{
 		service: s, route: route, first: o.messages, sessionID: o.sessionID, attempt: a.attempt, incoming: incoming, decision: decision,
 		call: agent.Call{Org: *route.Org, AgentID: route.Agent.ID, SID: o.callSID, Direction: o.ends.direction,
 			From: webhook.Bounded(o.ends.from, webhook.MaxAddress), To: webhook.Bounded(o.ends.to, webhook.MaxAddress),
 			Party: decision.Number, StartedAt: decision.At, Trusted: decision.Trusted},
 	}
+	if a.attempt > 0 {
+		session.call.Disowned = s.disowned(ctx, &session.call, lost)
+	}
+	return session
 }

@@ -109,10 +109,12 @@ func (s *session) toRuntime(message []byte) { _ = s.runtime.write(websocket.Text
 // findLate finds who is calling after all, for the runtime that is already talking to them.
 func (s *session) findLate(ctx context.Context) {
 	defer s.service.survive("late context", s.call.SID)
-	d, ok := s.service.Recognizer.Late(ctx, s.incoming)
+	before := s.decision.Caller
+	d, ok := s.service.Recognizer.Late(ctx, s.incoming, before.Known)
 	if !ok {
 		return
 	}
+	d.Caller.GreetedByName = before.GreetedByName && d.Caller.Name == before.Name
 	message, err := agent.ContextMessage(d.Caller)
 	if err != nil {
 		s.service.Log.Error("could not encode late context", "call_sid", s.call.SID, "error", err)

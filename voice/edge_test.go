@@ -137,6 +137,7 @@ func newEdge(tb testing.TB, p parts) *edge {
 		Recognizer:  recognize.NewRecognizer(callers, p.budget),
 		Tools:       &agent.Tools{Book: e.book, Recorder: e.recorder, Marks: calls, Log: log},
 		Outgoing:    outgoing.NewStore(e.pool),
+		Ledger:      ledger.NewReader(e.pool),
 		WriteBudget: 10 * time.Second,
 	}
 	if p.config != nil {

@@ -2,10 +2,14 @@ package voice_test
 
 import (
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"ringside/internal/outgoing"
 	"ringside/internal/phone"
+	"ringside/internal/simulate"
+	"ringside/recognize"
 )
 
 // Whoever is called hears their name, and the agent is told why they are called.
@@ -41,6 +45,36 @@ func TestACallThatWasPlaced(t *testing.T) {
 	if got := readConnect(t, e.post("/twilio/voice?outgoing=6f1c2f0e-8a49-4c1e-9d0a-3b1d1b7a2c11", form).body).Greeting; got != greetedJane {
 		t.Errorf("they hear %q", got)
 	}
+}
+
+// Late context keeps why somebody is called, and an agent's threshold, which is for callers, does not keep it away.
+func TestLateContextOfACallThatWasPlaced(t *testing.T) {
+	t.Parallel()
+	letGo := make(chan struct{})
+	release := sync.OnceFunc(func() { close(letGo) })
+	defer release()
+	e := newEdge(t, parts{budget: time.Millisecond, directory: func(d recognize.Directory) recognize.Directory { return held{d, letGo} }})
+	e.exec(`UPDATE voice_agents SET min_attestation = 'A'`)
+	check(t, e.lines.Load(t.Context()))
+	item, _, err := outgoing.NewStore(e.pool).Add(t.Context(), outgoing.Item{OrgID: e.org.ID, Kind: outgoing.KindCall, From: dialled, To: jane,
+		AgentID: e.agent.ID, Context: "The order is ready."})
+	check(t, err)
+	sid := callSID("placed late")
+	form := with(inbound(sid, dialled), "To", jane, "Direction", "outbound-api", "CallStatus", "in-progress")
+	connect := readConnect(t, e.post("/twilio/voice?outgoing="+item.ID, form).body)
+	s, _, err := e.dial(authToken)
+	check(t, err)
+	s.send(strings.NewReplacer(`"inbound"`, `"outbound-api"`, `"to":"`+dialled, `"to":"`+jane).Replace(setupOf(sid, dialled, connect.Token)))
+	session := e.session(1)
+	if setup, _ := session.Setup(); setup.Caller.Known || !strings.Contains(string(setup.Raw), `"call_context":"The order is ready."`) {
+		t.Errorf("the agent is told %s", setup.Raw)
+	}
+	release()
+	late := must(session.Await(within(t), func(m simulate.Message) bool { return m.Type == "ringside.context" }))(t)
+	if raw := string(late.Raw); !strings.Contains(raw, "Jane Doe") || !strings.Contains(raw, `"call_context":"The order is ready."`) {
+		t.Errorf("later it is told %s", raw)
+	}
+	s.shut(1000, "")
 }
 
 // Machine detection tells nothing but the call; the address says whose it is, and what it found is kept with the call,

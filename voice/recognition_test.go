@@ -137,7 +137,7 @@ func TestRule12_DistrustSurvivesTheSidecar(t *testing.T) {
 		// The first socket comes to the other sidecar already.
 		s := second.open(sid, jane, got.Token)
 		setup, _ := second.session(2*i + 1).Setup()
-		if setup.Caller.Known != trusted {
+		if setup.Caller.Known != trusted || setup.Caller.GreetedByName { // nobody knows any more what they heard
 			t.Errorf("%s: the agent was told %+v", verstat, setup.Caller)
 		}
 		s.cut()
@@ -151,6 +151,34 @@ func TestRule12_DistrustSurvivesTheSidecar(t *testing.T) {
 			t.Errorf("%s: after the reconnect the agent was told %+v", verstat, setup.Caller)
 		}
 		s.shut(1000, "")
+	}
+}
+
+// What a caller said about who they are not holds also for the sidecar that takes the call on when another was killed.
+func TestNotMeSurvivesTheSidecar(t *testing.T) {
+	t.Parallel()
+	first := newEdge(t, parts{})
+	second := newEdge(t, parts{beside: first}) // remembers nothing of the first
+	sid := callSID("survives")
+	got := first.ring(sid, jane)
+	s := first.open(sid, jane, got.Token)
+	_, _ = first.session(1).Setup()
+	must(first.session(1).Tool("ringside.not_me", nil))(t)
+	must(first.session(1).Await(within(t), func(m simulate.Message) bool { return m.Type == "ringside.context" }))(t)
+	s.cut()
+	after := with(inbound(sid, jane), "CallStatus", "in-progress", "SessionStatus", "failed", "SessionId", "VX1")
+	again := readConnect(t, second.post(strings.TrimPrefix(got.Action, publicURL), after).body)
+	s = second.open(sid, jane, again.Token)
+	setup, _ := second.session(2).Setup()
+	if setup.Caller.Known {
+		t.Errorf("the agent was told %+v", setup.Caller)
+	}
+	second.exec(`UPDATE contacts SET notes = '', notes_source = 'auto'`)
+	must(second.session(2).Tool("ringside.capture_contact", map[string]any{"notes": "Is Sam"}))(t)
+	s.shut(1000, "")
+	second.settle()
+	if notes := value[string](second, `SELECT notes FROM contacts WHERE phone = $1`, jane); notes != "" {
+		t.Errorf("what they said of themselves went to her contact: %q", notes)
 	}
 }
 

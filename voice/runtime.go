@@ -19,8 +19,8 @@ import (
 // greeting.
 const dialTries = 5
 
-// dialRuntime connects to an agent's runtime, and tries once more after a failure: a runtime that is
-// just being replaced answers the second time. The runtime knows us by the agent's secret, since it
+// dialRuntime connects to an agent's runtime, and tries again after a failure: a runtime that is
+// just being replaced answers a little later. The runtime knows us by the agent's secret, since it
 // cannot check Twilio's signature on this hop.
 func (s *Service) dialRuntime(ctx context.Context, a *org.Agent, callSID string) (*websocket.Conn, error) {
 	dialer, err := runtimeDialer(&s.timing, s.Runtimes, a.RuntimeURL)
@@ -28,11 +28,13 @@ func (s *Service) dialRuntime(ctx context.Context, a *org.Agent, callSID string)
 		return nil, fmt.Errorf("connect to the agent runtime: %w", err)
 	}
 	header := runtimeHeader(a, callSID)
+	ctx, cancel := context.WithTimeout(ctx, s.timing.Connect)
+	defer cancel()
 	for try := range dialTries {
 		if try > 0 {
 			select {
 			case <-ctx.Done():
-				return nil, ctx.Err()
+				return nil, fmt.Errorf("connect to the agent runtime: %w", err)
 			case <-time.After(s.timing.Retry << (try - 1)): // twice as long each time
 			}
 		}

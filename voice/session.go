@@ -62,7 +62,7 @@ func (s *session) run(ctx context.Context) {
 	var cancel context.CancelFunc
 	s.asides.ctx, cancel = context.WithCancel(context.WithoutCancel(ctx)) // a tool has its own budget
 	defer cancel()
-	if s.decision.OutOfTime && s.call.Trusted {
+	if s.decision.Caller.Provisional && s.call.Trusted {
 		s.side.Go(func() { s.findLate(ctx) })
 	}
 	by := s.carry()

@@ -52,6 +52,14 @@ type Calls interface {
 type Outgoing interface {
 	// Bind notes under which Sid Twilio has placed a call, and returns the call.
 	Bind(ctx context.Context, id org.ID, itemID, sid string) (*outgoing.Item, error)
+	// Placed returns the call that Twilio has placed under a Sid.
+	Placed(ctx context.Context, id org.ID, sid string) (*outgoing.Item, error)
+}
+
+// Ledger knows what was written of a call. Package ledger's Reader implements it.
+type Ledger interface {
+	// Disowned reports whether the caller has said that they are not the contact.
+	Disowned(ctx context.Context, id org.ID, sid string) (bool, error)
 }
 
 // Config is what the edge is made of. All fields but Runtimes are required.
@@ -63,6 +71,7 @@ type Config struct {
 	Recorder      Recorder
 	Tools         *agent.Tools
 	Outgoing      Outgoing
+	Ledger        Ledger
 	// Runtimes says which runtimes may be dialled; nil: any but at link-local and metadata addresses.
 	Runtimes *reach.Policy
 	// WriteBudget bounds how long a status callback waits for its event to be durable.

@@ -137,3 +137,55 @@ func TestAProgramAnswersMessages(t *testing.T) {
 		})
 	}
 }
+
+// A program's reply goes to nobody who has asked for no more messages, and one key is one message.
+func TestRepliesThatAreRefused(t *testing.T) {
+	t.Parallel()
+	shop, side, twilio, key := sends(t, "RINGSIDE_REPLY_BUDGET=4s", "RINGSIDE_WRITE_BUDGET=10s")
+	conn := listenAt(t, side, key, "?consumer=crm")
+	write := func(text string) (event map[string]any, received chan *simulate.Receipt) {
+		received = make(chan *simulate.Receipt, 1)
+		go func() {
+			receipt, err := shop.twilio(side.Listen).Send(t.Context(), simulate.Text{From: alex, To: shopNumber, Body: text})
+			if err != nil {
+				t.Errorf("the message: %v", err)
+			}
+			received <- receipt
+		}()
+		return hear(t, conn, "sms.received"), received
+	}
+	answer := func(event map[string]any, text string) map[string]any {
+		must(t, conn.WriteJSON(map[string]any{"type": "ringside.send_sms", "id": "1", "message_sid": event["message_sid"], "text": text, "key": "k"}))
+		return hear(t, conn, "ringside.result")
+	}
+	event, received := write("Is Friday fine?")
+	if result := answer(event, "It is."); result["ok"] != true {
+		t.Errorf("the first answer is %v", result)
+	}
+	<-received
+	event, received = write("At ten?")
+	if result := answer(event, "At eleven."); result["code"] != "idempotency_key_reused" {
+		t.Errorf("another message under the same key is %v", result)
+	}
+	must(t, conn.WriteJSON(map[string]any{"type": "ringside.send_sms", "message_sid": event["message_sid"], "text": "At eleven."}))
+	if receipt := <-received; receipt == nil || len(receipt.Replies) != 1 {
+		t.Errorf("answered %+v", receipt)
+	}
+	if _, err := shop.twilio(side.Listen).Send(t.Context(), simulate.Text{From: alex, To: shopNumber, Body: "STOP"}); err != nil {
+		t.Fatal(err)
+	}
+	event, received = write("Did you get that?")
+	must(t, conn.WriteJSON(map[string]any{"type": "ringside.send_sms", "id": "2", "message_sid": event["message_sid"], "text": "We did."}))
+	for {
+		result := hear(t, conn, "ringside.result")
+		if result["id"] == "2" {
+			if result["code"] != "opted_out" {
+				t.Errorf("a reply to somebody who wants none is %v", result)
+			}
+			break
+		}
+	}
+	if receipt := <-received; receipt == nil || len(receipt.Replies) != 0 || twilio.count() != 0 {
+		t.Errorf("answered %+v, and %d messages were sent", receipt, twilio.count())
+	}
+}

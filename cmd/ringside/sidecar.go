@@ -163,18 +163,18 @@ func (s *sidecar) start(ctx context.Context) error {
 	}
 	s.recorder = ledger.NewRecorder(s.db.Pool, callers, key.erasureKey, s.log, keeping...)
 	tools := &agent.Tools{Book: s.book, Recorder: s.recorder, Marks: calls, Log: s.log}
-	placed := outgoing.NewStore(s.db.Pool)
+	placed, reader, store := outgoing.NewStore(s.db.Pool), ledger.NewReader(s.db.Pool), org.NewStore(s.db.Pool).WithKeys(key.keys)
 	gate := webhook.NewGate(webhook.Config{PublicURL: publicURL, Lines: s.lines, Metrics: s.metrics, Log: s.log})
 	recognizer := recognize.NewRecognizer(callers, s.config.RecognitionBudget)
 	s.voice = voice.New(voice.Config{
 		Gate: gate, Secret: key.secret, Calls: calls, Recorder: s.recorder,
 		Recognizer:  recognizer,
 		Outgoing:    placedCalls{placed, s},
+		Ledger:      reader,
 		Runtimes:    s.config.Runtimes(),
 		Tools:       tools,
 		WriteBudget: s.config.WriteBudget + spoolPatience,
 	})
-	reader, store := ledger.NewReader(s.db.Pool), org.NewStore(s.db.Pool).WithKeys(key.keys)
 	s.outbox = outbox.New(s.db.Pool)
 	own, err := s.openTenants(ctx, callers, tools)
 	if err != nil {

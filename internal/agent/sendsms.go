@@ -55,6 +55,9 @@ func (t *Tools) sendSMS(ctx context.Context, call *Call, m Message) (outcome, er
 	if call.Direction == "outbound" {
 		sms.From, sms.To = call.From, call.To
 	}
+	if n, err := phone.Parse(m.To, call.Org.Country); err == nil && n == call.Party {
+		m.To = "" // it is no other number: what holds for the caller's holds
+	}
 	switch {
 	case text == "":
 		return refused("nothing_to_send", "The message is empty: send what it says as \"text\"."), nil
@@ -67,6 +70,7 @@ func (t *Tools) sendSMS(ctx context.Context, call *Call, m Message) (outcome, er
 		if err != nil {
 			return refused("invalid_phone", "%v Nothing was sent; ask for the number again.", err), nil
 		}
+		sms.From, _ = phone.CutChannel(sms.From)
 		sms.To = string(n)
 	case !call.Trusted:
 		return refused("unverified", "The caller's number could not be verified, so nothing is sent to it."), nil

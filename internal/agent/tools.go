@@ -45,6 +45,7 @@ type Call struct {
 	Party     phone.Number // the other party's; "" if it has no person's number
 	StartedAt time.Time
 	Trusted   bool // the number may be taken for the caller's
+	Disowned  bool // the other party has said that they are not the contact
 }
 
 // Event returns an event of this call with the given name, happening now.
@@ -87,7 +88,7 @@ func refused(code, format string, args ...any) outcome {
 
 // Disowned reports whether the caller of this call has said that they are not the contact.
 func (t *Tools) Disowned(ctx context.Context, call *Call) bool {
-	return t.Marks.Marked(ctx, call.disownedMark()) != ""
+	return call.Disowned || t.Marks.Marked(ctx, call.disownedMark()) != ""
 }
 
 func (c *Call) disownedMark() string { return "not_me:" + string(c.Org.ID) + ":" + c.SID }
@@ -265,8 +266,9 @@ func (t *Tools) summary(ctx context.Context, call *Call, m Message) (contacts.Ca
 
 // notMe takes back who the caller was thought to be, for the rest of the call. The mark is what
 // counts while the call lasts; the ledger needs it so that the call is no part of the contact's
-// history.
+// history, and for whoever takes the call on where the mark was lost.
 func (t *Tools) notMe(ctx context.Context, call *Call) (contacts.CaptureResult, error) {
+	call.Disowned = true
 	t.Marks.Mark(ctx, call.disownedMark(), "1")
 	e := call.Event("not_me")
 	e.Disowned = true

@@ -60,7 +60,7 @@ func (a *API) captureContact(r *http.Request, key org.Key, in captureInput) (res
 func (a *API) call(ctx context.Context, o org.Org, sid string) (agent.Call, error) {
 	d := a.Decisions.Decided(ctx, o.ID, sid)
 	p, err := a.Ledger.Parties(ctx, o.ID, sid)
-	call := agent.Call{Org: o, Kind: p.Kind, SID: sid, AgentID: p.AgentID, Direction: p.Direction, From: p.From, To: p.To, Party: p.Party, StartedAt: p.StartedAt, Trusted: p.Trusted}
+	call := agent.Call{Org: o, Kind: p.Kind, SID: sid, AgentID: p.AgentID, Direction: p.Direction, From: p.From, To: p.To, Party: p.Party, StartedAt: p.StartedAt, Trusted: p.Trusted, Disowned: p.Disowned}
 	if d == nil {
 		return call, err
 	}

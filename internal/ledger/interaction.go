@@ -87,15 +87,15 @@ type Parties struct {
 	Party               phone.Number // the other party's; "" if it has no person's number
 	AgentID             string
 	StartedAt           time.Time
-	Trusted             bool
+	Trusted, Disowned   bool
 }
 
 // Parties returns who takes, or took, part in a call or message of the organisation, or a not-found problem.
 func (r *Reader) Parties(ctx context.Context, id org.ID, sid string) (p Parties, err error) {
 	err = r.pool.QueryRow(ctx, `
-		SELECT kind, direction, from_address, to_address, coalesce(party, ''), coalesce(agent_id::text, ''), started_at, trusted
+		SELECT kind, direction, from_address, to_address, coalesce(party, ''), coalesce(agent_id::text, ''), started_at, trusted, disowned
 		FROM interactions WHERE org_id = $1::text::uuid AND sid = $2`, id, sid).
-		Scan(&p.Kind, &p.Direction, &p.From, &p.To, &p.Party, &p.AgentID, &p.StartedAt, &p.Trusted)
+		Scan(&p.Kind, &p.Direction, &p.From, &p.To, &p.Party, &p.AgentID, &p.StartedAt, &p.Trusted, &p.Disowned)
 	if missing(err) {
 		return Parties{}, problem.NotFound("There is no call or message %q.", sid)
 	}
@@ -103,6 +103,16 @@ func (r *Reader) Parties(ctx context.Context, id org.ID, sid string) (p Parties,
 		return Parties{}, fmt.Errorf("read call or message: %w", err)
 	}
 	return p, nil
+}
+
+// Disowned reports whether the other party of a call or message has said that they are not the contact. Of one that is
+// not written yet nothing is known: false.
+func (r *Reader) Disowned(ctx context.Context, id org.ID, sid string) (disowned bool, err error) {
+	err = r.pool.QueryRow(ctx, `SELECT disowned FROM interactions WHERE org_id = $1::text::uuid AND sid = $2`, id, sid).Scan(&disowned)
+	if err != nil && !missing(err) {
+		return false, fmt.Errorf("look up whether somebody is the contact: %w", err)
+	}
+	return disowned, nil
 }
 
 // missing reports whether there is no such row: none was found, or none can be, since the key is

@@ -95,14 +95,8 @@ func (d *Desk) Message(ctx context.Context, o org.Org, r MessageRequest) (*Item,
 	if i.To, err = d.callee(ctx, o, r.To); err != nil {
 		return nil, err
 	}
-	out, err := d.OptOuts.OptedOut(ctx, o.ID, i.To)
-	if err != nil {
+	if err := d.Wanted(ctx, o.ID, i.To); err != nil {
 		return nil, err
-	}
-	if out != nil {
-		p := problem.New(problem.CodeOptedOut, "They have asked for no more messages, on %s. They can take it back by writing START.", out.UTC().Format("2 January 2006"))
-		p.Field = "to"
-		return nil, p
 	}
 	line, err := d.Line(ctx, o, r.From, "")
 	if err != nil {
@@ -110,6 +104,17 @@ func (d *Desk) Message(ctx context.Context, o org.Org, r MessageRequest) (*Item,
 	}
 	i.From = line.Phone
 	return d.send(ctx, i)
+}
+
+// Wanted returns an opted-out problem if somebody has asked for no more messages.
+func (d *Desk) Wanted(ctx context.Context, id org.ID, n phone.Number) error {
+	at, err := d.OptOuts.OptedOut(ctx, id, n)
+	if err != nil || at == nil {
+		return err
+	}
+	p := problem.New(problem.CodeOptedOut, "They have asked for no more messages, on %s. They can take it back by writing START.", at.UTC().Format("2 January 2006"))
+	p.Field = "to"
+	return p
 }
 
 func storable(text string) bool { return utf8.ValidString(text) && !strings.Contains(text, "\x00") }

@@ -219,6 +219,15 @@ func (s *Store) Bind(ctx context.Context, id org.ID, itemID, sid string) (*Item,
 	return i, failed("note what Twilio has sent", err)
 }
 
+// Placed returns what Twilio has sent under a Sid, or a not-found problem.
+func (s *Store) Placed(ctx context.Context, id org.ID, sid string) (*Item, error) {
+	i, err := readItem(s.pool.QueryRow(ctx, `SELECT `+itemColumns+` FROM outgoing o WHERE org_id = $1::text::uuid AND sid = $2`, id, sid))
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, problem.NotFound("There is no call or message that was sent as %s.", sid)
+	}
+	return i, failed("look up what was sent", err)
+}
+
 // free returns the first of Twilio's Sids that is no other item's, or "".
 func (s *Store) free(ctx context.Context, id org.ID, sids []string) (sid string, err error) {
 	err = s.pool.QueryRow(ctx, `

@@ -56,6 +56,17 @@ func Classify(raw string) Address {
 	return a
 }
 
+// CutChannel takes the channel off the address of a message: "whatsapp:+1…" and "rcs:+1…" are reached at the same number.
+// channel is "" for SMS and MMS.
+func CutChannel(address string) (rest, channel string) {
+	for _, channel := range [...]string{ChannelWhatsApp, "rcs"} {
+		if strings.HasPrefix(address, channel+":") {
+			return address[len(channel)+1:], channel
+		}
+	}
+	return address, ""
+}
+
 func classifyOther(raw string) Class {
 	switch {
 	case withheld(raw):

@@ -133,6 +133,6 @@ func (c *session) subject(ctx context.Context, t tool) (call agent.Call, refusal
 		return call, agent.Refuse(m.ID, "unavailable", "This could not be saved just now. Try again, or go on without it.")
 	}
 	call.AgentID, call.Direction, call.From, call.To = p.AgentID, p.Direction, p.From, p.To
-	call.Party, call.StartedAt, call.Trusted = p.Party, p.StartedAt, p.Trusted
+	call.Party, call.StartedAt, call.Trusted, call.Disowned = p.Party, p.StartedAt, p.Trusted, p.Disowned
 	return call, nil
 }

@@ -73,6 +73,7 @@ func TestSendingMessages(t *testing.T) {
 		{`"message_sid":"SM2"`, agent.SMS{InReplyTo: "SM2", From: "whatsapp:" + dialled, To: "whatsapp:" + string(jane)}},
 		{`"call_sid":"CA1","key":"k1"`, agent.SMS{From: dialled, To: string(jane), Key: "k1"}},
 		{`"call_sid":"CA1","to":"(212) 555-0123"`, agent.SMS{From: dialled, To: "+12125550123"}},
+		{`"message_sid":"SM2","to":"(212) 555-0123"`, agent.SMS{From: dialled, To: "+12125550123"}},
 		{`"call_sid":"CA2"`, agent.SMS{From: dialled, To: string(jane)}},
 	} {
 		var keys [2]string
@@ -114,6 +115,9 @@ func TestMessagesThatAreNotSent(t *testing.T) {
 	}
 	ask("CA1", "no_number")
 	ask("CA2", "unverified")
+	if m := p.ask(`{"type":"ringside.send_sms","text":"Hi","call_sid":"CA2","to":%q}`, jane); m.OK || m.Code != "unverified" { // the same number
+		t.Errorf("to the number of the call it is answered %+v", m)
+	}
 	d.sending = func(agent.SMS) (agent.SentSMS, error) {
 		return agent.SentSMS{}, problem.New("opted_out", "They want no messages.")
 	}
