@@ -236,7 +236,7 @@ func awkward(sentence string) (said string, bad bool) {
 			continue
 		}
 		places++
-		bad = bad || badWithout(textBefore(g.parts[:i]), textAfter(g.parts[i+1:]))
+		bad = bad || badWithout(textOf(g.parts[:i]), textOf(g.parts[i+1:]))
 	}
 	if places == 0 || said == "" {
 		return said, false
@@ -249,16 +249,14 @@ func awkward(sentence string) (said string, bad bool) {
 	return said, bad || alone[strings.Join(words, "_")]
 }
 
-// textBefore and textAfter are what is said next to a place without a name.
-func textBefore(parts []part) string {
+// textOf is what is said beside a place without a name.
+func textOf(parts []part) string {
 	var b strings.Builder
 	for _, p := range parts {
 		b.WriteString(p.text)
 	}
 	return b.String()
 }
-
-func textAfter(parts []part) string { return textBefore(parts) }
 
 // badWithout reports whether the text around a place wants a name there.
 func badWithout(before, after string) bool {
