@@ -1,5 +1,5 @@
 // Package audit keeps the log of who changed what: members in the dashboard, keys over the API,
-// operators on the command line.
+// `ringside member` on the command line.
 //
 // An entry is written after its change was made, and names rows by id and by the name they had. Of
 // contacts that are erased only the fact remains (a trigger sees to that). Entries go after

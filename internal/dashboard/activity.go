@@ -149,6 +149,9 @@ func showCalls(v *visit) error {
 		p.Empty = &emptyState{"No such calls or messages.", "Try fewer words, or take a filter away.", "/calls", "Show all"}
 	case v.Dashboard.Demo == nil:
 		p.Empty = &emptyState{"Nobody has called yet.", "Calls and messages appear here as they happen. Connect a phone number first, if you have not done so.", "/settings/numbers", "Phone numbers"}
+		if !v.may(member.Owner) {
+			p.Empty.Text, p.Empty.Link = "Calls and messages appear here as they happen.", ""
+		}
 	default:
 		p.Empty = &emptyState{Title: "Nobody has called yet.", Text: "Calls and messages appear here as they happen."}
 	}

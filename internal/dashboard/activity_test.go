@@ -97,12 +97,13 @@ func TestCallsPage(t *testing.T) {
 func TestWhy(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	b := s.as(member.Viewer)
+	b := s.as(member.Editor)
 	s.add(contacts.Draft{Name: "Alex Chen", Phone: "+442075551200"})
 	sid := s.call(callOf{from: "+14155551200", trace: &recognize.Trace{Rule: recognize.RuleUnknownNumber, Number: "+14155551200", Received: "+14155551200", BudgetMS: 150, TookMicros: 900,
 		Steps: []recognize.Step{{Tier: recognize.TierPostgres, Outcome: "miss", Micros: 800}}}})
 	b.get("/calls/"+sid).wants(t, http.StatusOK, "Not greeted by name.", "number +1 415-555-1200 was not in your contacts", "Did you mean Alex Chen, +44 20 7555 1200?",
 		"/contacts/new?phone=%2B14155551200", "The database did not know (0.80 ms).", "0.9 ms of at most 150 ms", "The agent was told nothing")
+	s.as(member.Viewer).get("/calls/"+sid).wants(t, http.StatusOK, "Did you mean Alex Chen").lacks(t, "/contacts/new") // who may not add anybody
 	s.add(contacts.Draft{Name: "Robin Park", Phone: "+14155551200"})
 	b.get("/calls/"+sid).wants(t, http.StatusOK, "in your contacts by now, as Robin Park").lacks(t, "Did you mean")
 	b.get("/calls/CAnothing").wants(t, http.StatusNotFound)

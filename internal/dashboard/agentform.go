@@ -24,6 +24,7 @@ type agentPage struct {
 	Hears     hears
 	Numbers   []org.Connected
 	HasSecret bool
+	TypeAgain bool   // a secret was typed, and is not sent back
 	Probe     *Probe // what a trial connection has just found
 }
 
@@ -268,11 +269,13 @@ func changeAgent(v *visit) error {
 
 // agentAgain shows the form again, with what is wrong (nil: nothing is).
 func (v *visit) agentAgain(err error, f form, a *org.Agent) error {
-	f.Values.Del("runtime_secret") // not sent back
+	typed := f.Get("runtime_secret") != ""
+	f.hush()
 	p, pageErr := v.agentPage(a, f)
 	if pageErr != nil {
 		return errors.Join(err, pageErr)
 	}
+	p.TypeAgain = typed
 	if err == nil {
 		return v.show(http.StatusOK, p)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ringside/contacts"
+	"ringside/internal/member"
 	"ringside/internal/problem"
 	"ringside/recognize"
 )
@@ -136,7 +137,11 @@ func (v *visit) fillWhy(p *callPage, sid string) error {
 		p.Why = explain(near, now)
 	}
 	for _, r := range p.Why.Remedies {
-		p.Repairs = append(p.Repairs, remedyOf(r))
+		repair := remedyOf(r)
+		if !v.may(member.Editor) {
+			repair.Link = ""
+		}
+		p.Repairs = append(p.Repairs, repair)
 	}
 	p.Told = p.Trace.Told
 	return nil

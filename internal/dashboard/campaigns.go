@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"errors"
 	"maps"
 	"slices"
@@ -156,7 +157,7 @@ func (v *visit) campaignPage() (*campaignPage, error) {
 	for _, person := range list.People {
 		p.Rows = append(p.Rows, campaignPersonRow{person, p.Moment(person.CalledAt)})
 	}
-	p.Pager = v.pages(list.NextCursor)
+	p.Pager = v.pagesOf("/campaigns/"+c.ID, list.NextCursor)
 	p.Run, err = v.campaignRun(c.ID, &p.frame)
 	return p, err
 }
@@ -184,7 +185,7 @@ func addCampaignPerson(v *visit) error {
 		return v.again(err, &p.Form, p)
 	}
 	v.changed(p.Campaign.ID, p.Campaign.Name, nil)
-	return v.goTo("/campaigns/"+p.Campaign.ID, f.Get("name")+" is in the campaign.")
+	return v.goTo("/campaigns/"+p.Campaign.ID, cmp.Or(strings.TrimSpace(f.Get("name")), readable(f.Get("phone")))+" is in the campaign.")
 }
 
 func (v *visit) campaignPersonPage() (*campaignPersonPage, error) {

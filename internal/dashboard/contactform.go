@@ -91,7 +91,7 @@ func changeContact(v *visit) error {
 		return v.goTo("/contacts/"+held.ID, "Nothing was changed.")
 	}
 	c, err := v.Book.Change(ctx, v.org, held.ID, change)
-	if p, ok := asProblem(err); ok && p.Code == problem.CodeConflict {
+	if p, ok := asProblem(err); ok && p.Code == problem.CodeConflict && held.MergedInto == nil {
 		// What they typed stays; what somebody else has changed is shown beside it.
 		f.Values.Set("seen", held.UpdatedAt.Format(time.RFC3339Nano))
 		page := editPage(&held, f)

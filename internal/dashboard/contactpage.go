@@ -107,6 +107,7 @@ func (v *visit) fillTimeline(p *contactPage) error {
 	for _, e := range changes.Entries {
 		entries = append(entries, timelineEntry{At: p.Moment(e.At), when: e.At, Kind: "change", Title: actorWords(e.Actor) + " " + actionWords(e.Action), Text: detailWords(e.Details)})
 	}
+	p.More = p.More || len(entries) > timelineLength
 	p.Timeline = latestFirst(entries, timelineLength)
 	return v.fillTalks(p)
 }

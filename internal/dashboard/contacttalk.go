@@ -11,21 +11,21 @@ import (
 // What of calls is shown on a contact's page; the rest is on theirs. Without bounds, the page of
 // somebody who talks much would be slow on a phone.
 const (
-	talksShown = 5  // of the latest calls
+	talksShown = 5  // of the latest calls, and as many of the latest messages
 	talkLines  = 30 // of each
 	talkText   = 500
 )
 
-// fillTalks adds to the latest calls of a timeline what was said in them.
+// fillTalks adds to the latest calls and messages of a timeline what was said, or told of themselves, in them.
 func (v *visit) fillTalks(p *contactPage) error {
-	shown := 0
+	shown := map[string]int{}
 	for n := range p.Timeline {
 		e := &p.Timeline[n]
 		if e.sid == "" {
 			continue
 		}
-		if shown++; shown > talksShown {
-			break
+		if shown[e.Kind]++; shown[e.Kind] > talksShown {
+			continue
 		}
 		talk, err := v.Ledger.Conversation(v.r.Context(), v.org.ID, e.sid)
 		if err != nil {

@@ -26,6 +26,16 @@ func (v *visit) form() (form, error) {
 	return form{Values: v.r.PostForm}, nil
 }
 
+// secrets are the fields that are never sent back to a browser.
+var secrets = []string{"password", "present", "auth_token", "runtime_secret"}
+
+// hush takes the secrets out of a form.
+func (f form) hush() {
+	for _, name := range secrets {
+		f.Values.Del(name)
+	}
+}
+
 // again shows a page whose form f could not be taken, with the problem. An error that nobody can help
 // by typing something else goes on to [Dashboard.fail].
 func (v *visit) again(err error, f *form, p page) error {

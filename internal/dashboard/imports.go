@@ -97,10 +97,11 @@ func (d *Dashboard) start(o org.Org, importID string) error {
 // importsShown is how many imports are listed.
 const importsShown = 20
 
-func (v *visit) importsPage() (*importsPage, error) {
+// importsPage is for contacts, or for the people of the campaign of an id.
+func (v *visit) importsPage(campaignID string) (*importsPage, error) {
 	ctx := v.r.Context()
 	p := &importsPage{frame: frame{Title: "Import contacts", Here: "contacts", Zone: v.zone()}}
-	campaign, err := v.campaignOf(v.r.PathValue("id"))
+	campaign, err := v.campaignOf(campaignID)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +153,7 @@ func importState(r contacts.ImportReport) string {
 }
 
 func showImports(v *visit) error {
-	p, err := v.importsPage()
+	p, err := v.importsPage(v.r.PathValue("id"))
 	if err != nil {
 		return err
 	}

@@ -113,6 +113,7 @@ func TestPastingRows(t *testing.T) {
 	_, page := b.leads(b.upload("/import", "", "", "Name\tPhone\r\nAlex Chen\t+14155551200\r\n"))
 	page.wants(t, http.StatusOK, "Import 1 person")
 	b.upload("/import", "", "", " ").wants(t, http.StatusUnprocessableEntity, "Choose a file, or paste the rows.")
+	b.upload("/import", "", "", "Alex Chen,+14155551200\nJamie Lee,+12025550133\n").wants(t, http.StatusUnprocessableEntity, "looks like a person", "Jamie Lee,+12025550133")
 	// What was pasted stays.
 	b.upload("/import", "", "", "+14155551200\n").wants(t, http.StatusUnprocessableEntity, "+14155551200")
 	b.send(http.MethodPost, "/import", strings.NewReader("x"), "Content-Type", "text/plain").wants(t, http.StatusUnprocessableEntity, "did not arrive whole")

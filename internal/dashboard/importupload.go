@@ -49,18 +49,18 @@ func uploadImport(v *visit) error {
 	}
 	file, pasted, err := v.keepUpload(campaign)
 	if err != nil {
-		return v.importAgain(err, pasted)
+		return v.importAgain(err, v.r.PathValue("id"), pasted)
 	}
-	return v.plan(file.ID, sheet.Options{Limits: v.ImportLimits})
+	return v.plan(file, pasted, sheet.Options{Limits: v.ImportLimits})
 }
 
-// importAgain shows the form again with what is wrong, and what was pasted.
-func (v *visit) importAgain(err error, pasted string) error {
+// importAgain shows the form again, of a campaign's people or ("") of contacts, with what is wrong, and what was pasted.
+func (v *visit) importAgain(err error, campaignID, pasted string) error {
 	wrong, ok := asProblem(err)
 	if !ok {
 		return err
 	}
-	p, pageErr := v.importsPage()
+	p, pageErr := v.importsPage(campaignID)
 	if pageErr != nil {
 		return errors.Join(err, pageErr)
 	}
@@ -128,13 +128,13 @@ func unreadableUpload(err error) error {
 
 // plan tries the import of a kept file, and leads to the plan; or to its columns, if they cannot be
 // told.
-func (v *visit) plan(fileID string, options sheet.Options) error {
-	report, err := v.Book.PlanKept(v.r.Context(), v.org, fileID, options)
+func (v *visit) plan(file contacts.KeptFile, pasted string, options sheet.Options) error {
+	report, err := v.Book.PlanKept(v.r.Context(), v.org, file.ID, options)
 	if wrong, ok := asProblem(err); ok && wrong.Code == problem.CodeInvalid && wrong.Field != "file" {
-		return v.askColumns(fileID, options, wrong)
+		return v.askColumns(file.ID, options, wrong)
 	}
 	if err != nil {
-		return v.importAgain(err, "")
+		return v.importAgain(err, file.Campaign, pasted)
 	}
 	v.changed(report.ID, report.FileName, map[string]any{"rows": report.Rows})
 	return v.goTo("/import/"+report.ID, "")
@@ -153,7 +153,7 @@ func (v *visit) askColumns(fileID string, options sheet.Options, wrong *problem.
 			wrong = isProblem
 		}
 	} else if err != nil {
-		return v.importAgain(err, "")
+		return v.importAgain(err, file.Campaign, "")
 	}
 	p := &columnsPage{frame: frame{Title: "Which column is which?", Here: "contacts"}, File: file, Columns: columnForm{FileID: fileID, Fields: fieldOptions(file.Campaign != "")}}
 	for _, c := range columns {
@@ -215,5 +215,5 @@ func chooseColumns(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.plan(file.ID, sheet.Options{Limits: v.ImportLimits, Columns: columns})
+	return v.plan(file, "", sheet.Options{Limits: v.ImportLimits, Columns: columns})
 }

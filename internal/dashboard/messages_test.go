@@ -32,7 +32,7 @@ func (s *site) write(from, text, media string, trace recognize.Trace, contactID 
 func TestMessagesAreShown(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	b := s.as(member.Viewer)
+	b := s.as(member.Editor)
 	alex := s.add(contacts.Draft{Name: "Alex Chen", Phone: "+14155551200"})
 	known := s.write("whatsapp:+14155551200", "Could you call <me>?\nThanks", `[{"url": "https://example.com/cat", "type": "image/jpeg"}]`,
 		recognize.Trace{Rule: recognize.RuleContactName, Known: true, Source: "contact", Number: "+14155551200", Received: "whatsapp:+14155551200"}, alex.ID)

@@ -14,6 +14,7 @@ import (
 type numbersPage struct {
 	frame
 	Form     form
+	Token    form // of the account whose auth token is changed
 	Rows     []numberRow
 	Agents   []option
 	Accounts []string
@@ -42,6 +43,14 @@ func (d *Dashboard) numberRoutes() []route {
 		{method: "POST", path: "/settings/numbers/{id}/remove", role: member.Owner, action: "number.remove", serve: removeNumber},
 		{method: "POST", path: "/settings/accounts", role: member.Owner, action: "account.token", serve: setAuthToken},
 	}
+}
+
+// AccountOptions are the Twilio accounts to choose from.
+func (p *numbersPage) AccountOptions() (options []option) {
+	for _, sid := range p.Accounts {
+		options = append(options, option{sid, sid})
+	}
+	return options
 }
 
 func (v *visit) numbersPage() (*numbersPage, error) {
@@ -88,16 +97,19 @@ func showNumbers(v *visit) error {
 	return v.ok(p)
 }
 
-// numbersAgain shows the page again with what is wrong.
-func (v *visit) numbersAgain(err error, f form) error {
+// numbersAgain shows the page again with what is wrong with one of its forms.
+func (v *visit) numbersAgain(err error, f form, of func(*numbersPage) *form) error {
 	p, pageErr := v.numbersPage()
 	if pageErr != nil {
 		return errors.Join(err, pageErr)
 	}
-	f.Values.Del("auth_token") // not sent back
-	p.Form = f
-	return v.again(err, &p.Form, p)
+	f.hush()
+	*of(p) = f
+	return v.again(err, of(p), p)
 }
+
+func connectForm(p *numbersPage) *form { return &p.Form }
+func tokenForm(p *numbersPage) *form   { return &p.Token }
 
 func addNumber(v *visit) error {
 	f, err := v.form()
@@ -106,11 +118,11 @@ func addNumber(v *visit) error {
 	}
 	number, err := phone.Parse(f.Get("phone"), v.org.Country)
 	if err != nil {
-		return v.numbersAgain(problem.Invalid("phone", "%s", err), f)
+		return v.numbersAgain(problem.Invalid("phone", "%s", err), f, connectForm)
 	}
 	n, err := v.Orgs.AddNumber(v.r.Context(), org.Number{OrgID: v.org.ID, Phone: number, AgentID: f.Get("agent"), AccountSID: f.Get("account_sid")}, f.Get("auth_token"))
 	if err != nil {
-		return v.numbersAgain(err, f)
+		return v.numbersAgain(err, f, connectForm)
 	}
 	v.changed(n.ID, n.Phone.Readable(), nil)
 	return v.goTo("/settings/numbers", n.Phone.Readable()+" is connected. Now set the addresses below at Twilio.")
@@ -145,7 +157,7 @@ func setAuthToken(v *visit) error {
 	}
 	sid := f.Get("account")
 	if err := v.Orgs.SetAuthToken(v.r.Context(), v.org.ID, sid, f.Get("auth_token")); err != nil {
-		return v.numbersAgain(err, f)
+		return v.numbersAgain(err, f, tokenForm)
 	}
 	v.changed("", sid, nil)
 	return v.goTo("/settings/numbers", "The new auth token is in use.")

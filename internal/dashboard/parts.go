@@ -13,11 +13,14 @@ type pager struct{ First, Next string }
 
 // pages returns the way through a list whose address is this request's: next is the cursor of the
 // page that follows, nil on the last one.
-func (v *visit) pages(next *string) pager {
+func (v *visit) pages(next *string) pager { return v.pagesOf(v.r.URL.Path, next) }
+
+// pagesOf is for a list at another address, that of a form on its page.
+func (v *visit) pagesOf(path string, next *string) pager {
 	query := v.r.URL.Query()
 	var p pager
 	at := func() string {
-		u := url.URL{Path: v.r.URL.Path, RawQuery: query.Encode()}
+		u := url.URL{Path: path, RawQuery: query.Encode()}
 		return u.String()
 	}
 	if query.Get("cursor") != "" {
@@ -31,5 +34,7 @@ func (v *visit) pages(next *string) pager {
 	return p
 }
 
-// byScript reports whether htmx asks, which wants a part of a page.
-func (v *visit) byScript() bool { return v.r.Header.Get("HX-Request") == "true" }
+// byScript reports whether htmx asks, which wants a part of a page. Going back it wants all of one.
+func (v *visit) byScript() bool {
+	return v.r.Header.Get("HX-Request") == "true" && v.r.Header.Get("HX-History-Restore-Request") != "true"
+}

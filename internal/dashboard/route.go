@@ -97,10 +97,40 @@ func (d *Dashboard) fail(v *visit, err error) {
 	if !shown {
 		d.Log.Error("a page could not be served", "path", v.route.path, "error", err)
 	}
-	page := &errorPage{frame: frame{Title: titleOf(p.Code)}, Detail: p.Detail, SignedIn: v.session != nil}
-	if err := v.show(p.Code.Status(), page); err != nil {
+	if err := v.showError(p); err != nil {
 		d.Log.Error("a page about an error could not be shown", "path", v.route.path, "error", err)
 	}
+}
+
+// showError answers with what is wrong: beside what a script has asked for, else as a page, which keeps what was typed
+// where it may be sent again.
+func (v *visit) showError(p *problem.Error) error {
+	page := &errorPage{frame: frame{Title: titleOf(p.Code)}, Detail: p.Detail, SignedIn: v.session != nil}
+	if v.byScript() {
+		return v.alert(p.Code.Status(), page)
+	}
+	passing := p.Code == problem.CodeUnavailable || p.Code == problem.CodeInternal
+	if kept := v.keepTyped(); passing && v.route.role != "" && len(kept.Typed) > 0 {
+		kept.frame, kept.Lead = frame{Title: page.Title}, p.Detail+" What you typed is kept on this page."
+		return v.show(p.Code.Status(), kept)
+	}
+	return v.show(p.Code.Status(), page)
+}
+
+// alert answers a script with an error that stands on top of the page, which stays as it is.
+func (v *visit) alert(status int, p *errorPage) error {
+	body, err := render(p.template(), "alert", p)
+	if err != nil {
+		return err
+	}
+	h := v.w.Header()
+	h.Set("HX-Retarget", "#alert")
+	h.Set("HX-Reswap", "innerHTML")
+	h.Set("HX-Reselect", "#alert-text")
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	v.w.WriteHeader(status)
+	_, _ = v.w.Write(body) // the viewer has gone
+	return nil
 }
 
 // errorPage says what is wrong, and what to do next.
@@ -108,6 +138,7 @@ type errorPage struct {
 	frame
 	Detail   string
 	SignedIn bool
+	SignIn   string // where to, of an alert for whoever is signed in no more
 }
 
 func (*errorPage) template() string { return "error" }

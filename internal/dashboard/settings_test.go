@@ -201,6 +201,14 @@ func TestNumbersPage(t *testing.T) {
 	owner.postAnd("/settings/numbers/"+id+"/move", url.Values{"agent": {second.ID}}).wants(t, http.StatusOK, "leads to another voice agent")
 	owner.postAnd("/settings/accounts", url.Values{"account": {testAccount}, "auth_token": {"new-token"}}).wants(t, http.StatusOK, "new auth token is in use")
 	owner.post("/settings/accounts", url.Values{"account": {testAccount}, "auth_token": {""}}).wants(t, http.StatusUnprocessableEntity, "auth token is empty")
+	// Beside a token that is refused its account stays chosen.
+	const otherAccount = "AC00000000000000000000000000000002"
+	other, err := s.orgs.AddNumber(t.Context(), org.Number{OrgID: s.acme.ID, Phone: "+12125550198", AgentID: second.ID, AccountSID: otherAccount}, " token ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	owner.post("/settings/accounts", url.Values{"account": {otherAccount}, "auth_token": {" "}}).wants(t, http.StatusUnprocessableEntity, `<option value="`+otherAccount+`" selected>`)
+	owner.postAnd("/settings/numbers/"+other.ID+"/remove", nil).wants(t, http.StatusOK, "is disconnected")
 	owner.postAnd("/settings/numbers/"+id+"/remove", nil).wants(t, http.StatusOK, "is disconnected")
 	var token string
 	if err := s.pool.QueryRow(t.Context(), `SELECT auth_token FROM twilio_accounts WHERE account_sid = $1`, testAccount).Scan(&token); err != nil || token != "new-token" {

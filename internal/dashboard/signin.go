@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"ringside/internal/member"
 )
@@ -30,17 +29,19 @@ type welcomePage struct {
 
 func (*welcomePage) template() string { return "welcome" }
 
-// endedPage keeps what somebody typed whose session has ended.
-type endedPage struct {
+// keptPage keeps what somebody typed, to be sent once more.
+type keptPage struct {
 	frame
-	Path  string
-	Typed []typed
+	Lead   string
+	SignIn bool // first, in another tab
+	Path   string
+	Typed  []typed
 }
 
 // typed is a field of a form.
 type typed struct{ Name, Value string }
 
-func (*endedPage) template() string { return "ended" }
+func (*keptPage) template() string { return "kept" }
 
 func (d *Dashboard) signInRoutes() []route {
 	return []route{
@@ -69,32 +70,37 @@ func showSignIn(v *visit) error {
 }
 
 // askToSignIn answers whoever is not signed in, and is sent back to the page that they asked for. What they typed into a
-// form is kept on a page, from which it can be sent once more; of passwords and files nothing is.
+// form is kept on a page, and the page that a script has asked for a part of stays.
 func (v *visit) askToSignIn() error {
 	to := "/signin"
+	if v.byScript() {
+		return v.alert(http.StatusUnauthorized, &errorPage{Detail: "Your session has ended: sign in in another tab, and go on here.", SignIn: to})
+	}
+	if kept := v.keepTyped(); len(kept.Typed) > 0 {
+		kept.frame, kept.SignIn = frame{Title: "Your session has ended"}, true
+		kept.Lead = "Nothing was changed, and what you typed is kept on this page: sign in in another tab, come back, and send it again."
+		return v.show(http.StatusUnauthorized, kept)
+	}
 	if v.r.Method == http.MethodGet && v.r.URL.Path != "/" {
 		to += "?next=" + url.QueryEscape(v.r.URL.RequestURI())
 	}
-	if v.byScript() { // the whole page goes, not the part that was asked for
-		v.w.Header().Set("HX-Redirect", to)
-		return nil
-	}
+	return v.goTo(to, "")
+}
+
+// keepTyped returns what was typed into the form that was posted, but for secrets and files.
+func (v *visit) keepTyped() *keptPage {
+	p := &keptPage{Path: v.r.URL.RequestURI()}
 	f, err := v.form()
-	if err != nil {
-		return err
+	if err != nil { // it did not arrive whole
+		return p
 	}
-	p := &endedPage{frame: frame{Title: "Your session has ended"}, Path: v.r.URL.RequestURI()}
+	f.hush()
 	for _, name := range slices.Sorted(maps.Keys(f.Values)) {
 		for _, value := range f.Values[name] {
-			if !strings.Contains(name, "password") {
-				p.Typed = append(p.Typed, typed{name, value})
-			}
+			p.Typed = append(p.Typed, typed{name, value})
 		}
 	}
-	if len(p.Typed) == 0 {
-		return v.goTo(to, "")
-	}
-	return v.show(http.StatusUnauthorized, p)
+	return p
 }
 
 func signIn(v *visit) error {
@@ -118,7 +124,7 @@ func (v *visit) refusedSignIn(err error, p *signInPage) error {
 	if !ok {
 		return err
 	}
-	p.Form.Values.Del("password")
+	p.Form.hush()
 	p.Form.Problem = wrong
 	return v.show(wrong.Code.Status(), p)
 }
@@ -163,7 +169,7 @@ func acceptWelcome(v *visit) error {
 	}
 	m, err := v.Members.Accept(v.r.Context(), token, f.Get("password"))
 	if err != nil {
-		f.Values.Del("password")
+		f.hush()
 		p := &welcomePage{frame: frame{Title: "Welcome"}, Token: token, Link: link, Form: f}
 		return v.again(err, &p.Form, p)
 	}

@@ -28,7 +28,8 @@ func (s *site) invite(email string, role member.Role) string {
 	return token
 }
 
-var _ = sample(&endedPage{frame: frame{Title: "Your session has ended"}, Path: "/contacts", Typed: []typed{{"name", "<b>"}}})
+var _ = sample(&keptPage{frame: frame{Title: "Your session has ended"}, SignIn: true, Lead: "It is kept.", Path: "/contacts", Typed: []typed{{"name", "<b>"}}},
+	&keptPage{frame: frame{Title: "That did not work"}, Lead: "It is kept.", Path: "/contacts", Typed: []typed{{"name", "<b>"}}})
 
 func TestFromInvitationToSigningOut(t *testing.T) {
 	t.Parallel()
@@ -63,10 +64,28 @@ func TestWhatIsTypedOutlivesASession(t *testing.T) {
 	s := open(t)
 	b := s.as(member.Owner)
 	b.postAnd("/signout", nil)
-	ended := b.post("/contacts", url.Values{"name": {`Alex "A" Chen`}, "phone": {"+14155551200"}, "tags": {"one", "two"}, "password": {"secret words"}})
+	ended := b.post("/contacts", url.Values{"name": {`Alex "A" Chen`}, "phone": {"+14155551200"}, "tags": {"one", "two"}, "password": {"secret words"}, "auth_token": {"secret words"}})
 	ended.wants(t, http.StatusUnauthorized, "Your session has ended", `action="/contacts"`, `name="name" value="Alex &#34;A&#34; Chen"`, `name="tags" value="one"`, `name="tags" value="two"`).lacks(t, "secret words")
 	if a := b.post("/contacts", nil); a.location != "/signin" {
 		t.Errorf("with nothing typed: %d to %q", a.status, a.location)
+	}
+}
+
+// A page that is filled in stays where a part of it cannot be had; going back wants all of a page.
+func TestWhatAScriptIsToldOfErrors(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	b := s.as(member.Owner)
+	long := b.do(http.MethodGet, "/contacts?q="+strings.Repeat("x", 300), nil, "HX-Request", "true")
+	if long.status < 400 || long.header.Get("HX-Retarget") != "#alert" || long.header.Get("HX-Reselect") != "#alert-text" || strings.Contains(long.body, "<html") || !strings.Contains(long.body, `id="alert-text"`) {
+		t.Errorf("a search that cannot be is answered %d %v\n%s", long.status, long.header, long.body)
+	}
+	b.do(http.MethodGet, "/contacts", nil, "HX-Request", "true", "HX-History-Restore-Request", "true").wants(t, http.StatusOK, "<html", `id="alert"`)
+	b.postAnd("/signout", nil)
+	ended := b.do(http.MethodGet, "/agents/preview?greeting=Hello", nil, "HX-Request", "true")
+	ended.wants(t, http.StatusUnauthorized, "Your session has ended", `href="/signin"`).lacks(t, "<html")
+	if ended.header.Get("HX-Redirect") != "" || ended.header.Get("HX-Retarget") != "#alert" {
+		t.Errorf("the page is left: %v", ended.header)
 	}
 }
 

@@ -92,16 +92,25 @@ func (v *visit) keep(ctx context.Context, s *sender) {
 		case <-v.stopped:
 			return
 		case <-beat.C:
-			now := *v // what feed reads stays as it is
-			now.session = nil
-			if err := now.recognise(); err == nil && now.session == nil {
-				return // signed out meanwhile
+			if v.signedOut(ctx) {
+				return
 			}
 			if s.write([]byte(":\n\n")) != nil {
 				return
 			}
 		}
 	}
+}
+
+// signedOut reports whether the session of a stream has ended meanwhile. A database that is away ends none.
+func (v *visit) signedOut(ctx context.Context) bool {
+	cookie, err := v.r.Cookie(v.sessionCookieName())
+	if err != nil {
+		return true
+	}
+	_, err = v.Members.Look(ctx, cookie.Value)
+	p, ok := asProblem(err)
+	return ok && p.Code == problem.CodeUnauthorized
 }
 
 // errGone says that nobody reads any more.

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -128,11 +129,21 @@ func (v *visit) changed(subject, label string, details map[string]any) {
 
 // record writes an entry of the audit log.
 func (v *visit) record(action, subject, label string, details map[string]any) {
-	err := v.Audit.Record(v.r.Context(), audit.Entry{OrgID: v.org.ID, Actor: audit.Member(v.session.Member.ID, v.session.Member.Email),
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(v.r.Context()), recordWithin) // also of whoever has gone
+	defer cancel()
+	err := v.Audit.Record(ctx, audit.Entry{OrgID: v.org.ID, Actor: audit.Member(v.session.Member.ID, v.session.Member.Email),
 		Action: action, Subject: subject, Label: label, Details: details})
 	if err != nil {
 		v.Log.Error("a change was made and is missing in the audit log", "action", action, "subject", subject, "error", err)
 	}
+}
+
+// recordWithin is how long writing an entry of the audit log may take.
+const recordWithin = 5 * time.Second
+
+// may reports whether whoever is signed in has at least this role.
+func (v *visit) may(role member.Role) bool {
+	return v.session != nil && v.session.Member.Role.AtLeast(role)
 }
 
 // zone is the viewer's time zone: what our script has found out, UTC until then.

@@ -158,10 +158,10 @@ func (s *Store) ChangePassword(ctx context.Context, memberID, present, password,
 	return found("change password", err, memberID)
 }
 
-// setPassword sets a password, and ends the member's sessions and links.
+// setPassword sets a password, and ends the member's sessions and links, but for the demo's, which is no way to a password.
 func setPassword(ctx context.Context, tx pgx.Tx, memberID, hash string) (Member, error) {
-	for _, table := range []string{"sessions", "member_links"} {
-		if _, err := tx.Exec(ctx, `DELETE FROM `+table+` WHERE member_id = $1::text::uuid`, memberID); err != nil {
+	for _, old := range []string{`sessions WHERE member_id = $1::text::uuid`, `member_links WHERE member_id = $1::text::uuid AND kind <> 'demo'`} {
+		if _, err := tx.Exec(ctx, `DELETE FROM `+old, memberID); err != nil {
 			return Member{}, err
 		}
 	}

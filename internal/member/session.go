@@ -55,6 +55,20 @@ func bounded(text string, most int) string {
 
 // Session returns the session of a token, or an unauthorized problem. It notes that it is used.
 func (s *Store) Session(ctx context.Context, token string) (Session, error) {
+	session, err := s.Look(ctx, token)
+	if err == nil && time.Since(session.LastSeenAt) > seenEvery {
+		_, err = s.pool.Exec(ctx, `
+			WITH used AS (UPDATE sessions SET last_seen_at = now() WHERE id = $1::text::uuid RETURNING member_id)
+			UPDATE members SET last_seen_at = now() WHERE id = (SELECT member_id FROM used)`, session.ID)
+		if err != nil {
+			return Session{}, fmt.Errorf("note that a session is used: %w", err)
+		}
+	}
+	return session, err
+}
+
+// Look is [Store.Session] without noting it: an open page is no use of a session.
+func (s *Store) Look(ctx context.Context, token string) (Session, error) {
 	session, err := readSession(s.pool.QueryRow(ctx, `SELECT `+sessionColumns+` FROM sessions s JOIN members m ON m.id = s.member_id WHERE s.hash = $1 AND `+alive,
 		hashOf(token), sessionIdle))
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -62,14 +76,6 @@ func (s *Store) Session(ctx context.Context, token string) (Session, error) {
 	}
 	if err != nil {
 		return Session{}, fmt.Errorf("look up session: %w", err)
-	}
-	if time.Since(session.LastSeenAt) > seenEvery {
-		_, err := s.pool.Exec(ctx, `
-			WITH used AS (UPDATE sessions SET last_seen_at = now() WHERE id = $1::text::uuid RETURNING member_id)
-			UPDATE members SET last_seen_at = now() WHERE id = (SELECT member_id FROM used)`, session.ID)
-		if err != nil {
-			return Session{}, fmt.Errorf("note that a session is used: %w", err)
-		}
 	}
 	return session, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -27,6 +28,7 @@ var accountSID = regexp.MustCompile(`^AC[0-9a-fA-F]{32}$`)
 // account that owns the number (an account that is known already gets the new token). Number and
 // account must both be the organisation's own.
 func (s *Store) AddNumber(ctx context.Context, n Number, authToken string) (Number, error) {
+	authToken = strings.TrimSpace(authToken) // as it is pasted
 	if _, ok := phone.Strict(string(n.Phone)); !ok {
 		return Number{}, problem.Invalid("phone", "%q is not a phone number in E.164: write it like +12125550199.", string(n.Phone))
 	}
@@ -161,6 +163,7 @@ func (s *Store) Accounts(ctx context.Context, id ID) ([]string, error) {
 
 // SetAuthToken replaces the auth token of a Twilio account, as when it was rotated at Twilio.
 func (s *Store) SetAuthToken(ctx context.Context, id ID, sid, authToken string) error {
+	authToken = strings.TrimSpace(authToken) // as it is pasted
 	if err := storable("auth_token", authToken); err != nil {
 		return err
 	}
