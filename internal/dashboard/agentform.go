@@ -110,7 +110,36 @@ func formOf(a *org.Agent) form {
 		}
 	}
 	values.Set("relay_settings", strings.Join(others, "\n"))
+	values.Set("was", values.Encode())
 	return form{Values: values}
+}
+
+// beside makes of a form what was changed in it, beside what others have changed since it was opened: a field that is as
+// it was then is as it is now.
+func (f form) beside(now url.Values) {
+	was, err := url.ParseQuery(f.Get("was"))
+	if err != nil || !f.Values.Has("was") {
+		return
+	}
+	for name := range now {
+		was[name] = was[name] // also what had nothing then
+	}
+	for name, before := range was {
+		if name == "seen" || name == "was" || !sameLines(f.Values[name], before) {
+			continue
+		}
+		if value, held := now[name]; held {
+			f.Values[name] = value
+		} else {
+			delete(f.Values, name)
+		}
+	}
+	f.Values["was"] = now["was"]
+}
+
+// sameLines compares what a browser has sent, whose line breaks are its own.
+func sameLines(a, b []string) bool {
+	return slices.EqualFunc(a, b, func(a, b string) bool { return lines(a) == lines(b) })
 }
 
 // agentFrom reads the form. What is not in it stays as it is in held.
@@ -250,6 +279,7 @@ func changeAgent(v *visit) error {
 	if f.Get("do") == "preview" {
 		return v.agentAgain(nil, f, &held)
 	}
+	f.beside(formOf(&held).Values)
 	a, secret, err := v.agentFrom(f, held)
 	if err != nil {
 		return v.agentAgain(err, f, &held)
@@ -258,7 +288,7 @@ func changeAgent(v *visit) error {
 	if p, ok := asProblem(err); ok && p.Code == problem.CodeConflict {
 		// What they typed stays, and is saved if they say so again.
 		f.Values.Set("seen", held.UpdatedAt.Format(time.RFC3339Nano))
-		err = problem.New(problem.CodeConflict, "Somebody else changed this voice agent while you were editing. Below is what you typed; save again to keep it.")
+		err = problem.New(problem.CodeConflict, "Somebody else changed this voice agent while you were editing. Below are your changes beside theirs; save again to keep them.")
 	}
 	if err != nil {
 		return v.agentAgain(err, f, &held)

@@ -2,8 +2,10 @@ package dashboard
 
 import (
 	"context"
+	"html"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -149,6 +151,48 @@ func TestChangingAVoiceAgent(t *testing.T) {
 	b.post(at, typed).wants(t, http.StatusUnprocessableEntity, "leads to another host now", `id="f-runtime_secret-error"`)
 	typed.Set("remove_secret", "1")
 	b.postAnd(at, typed).wants(t, http.StatusOK, "Saved.").lacks(t, "A secret is set")
+}
+
+// What somebody else has changed while a form was open stays, where this one has not touched it.
+func TestTwoPeopleChangeAVoiceAgent(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	a := s.anAgent()
+	b := s.as(member.Editor)
+	at := "/agents/" + a.ID
+	opened := b.get(at)
+	hidden := func(page answer, name string) string {
+		return html.UnescapeString(page.between(t, `name="`+name+`" value="`, `"`))
+	}
+	first, second := typedAgent("name", a.Name, "greeting", a.Greeting, "runtime_url", a.RuntimeURL), url.Values{}
+	first.Del("tell")
+	for _, d := range a.Tell {
+		first.Add("tell", string(d))
+	}
+	if !a.KeepTranscript {
+		first.Del("keep_transcript")
+	}
+	for _, name := range []string{"seen", "was"} {
+		first.Set(name, hidden(opened, name))
+	}
+	for name, values := range first {
+		second[name] = slices.Clone(values)
+	}
+	first.Set("apology", "Sorry.")
+	first.Add("keep_transcript", "1")
+	b.postAnd(at, first).wants(t, http.StatusOK, "Saved.")
+	second.Set("greeting", "Good day {{NAME}}!")
+	again := b.post(at, second).wants(t, http.StatusConflict, "Below are your changes beside theirs", "Good day {{NAME}}!", "Sorry.")
+	for _, name := range []string{"seen", "was"} {
+		second.Set(name, hidden(again, name))
+	}
+	second.Set("apology", "Sorry.") // as the page has it now
+	second.Set("keep_transcript", "1")
+	b.postAnd(at, second).wants(t, http.StatusOK, "Saved.")
+	held, err := s.orgs.Agent(t.Context(), s.acme.ID, a.ID)
+	if err != nil || held.Greeting != "Good day {{NAME}}!" || held.Apology != "Sorry." || !held.KeepTranscript {
+		t.Errorf("it is %+v, %v", held, err)
+	}
 }
 
 func TestViewersOnlyLookAtVoiceAgents(t *testing.T) {
