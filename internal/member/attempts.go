@@ -21,7 +21,9 @@ const (
 	freeNet     = 300 // for all from the network that the place is in: of IPv6, a site's (/48)
 	firstWait   = 2 * time.Second
 	longestWait = 15 * time.Minute
-	maxAttempts = 20_000 // places that are remembered
+	// forgiveEvery is how often one try is forgiven to a place and a network, where many people may be.
+	forgiveEvery = 5 * time.Minute
+	maxAttempts  = 20_000 // places that are remembered
 )
 
 // attempts remembers wrong passwords, in memory: a restart forgives, which costs a guesser more
@@ -37,6 +39,7 @@ type tries struct {
 	count int
 	until time.Time // no sooner may the next be tried
 	last  time.Time
+	since time.Time // from then on tries are forgiven
 }
 
 func newAttempts(now func() time.Time) *attempts {
@@ -62,8 +65,13 @@ func (a *attempts) begin(email, remote string) (keys []string, err error) {
 	for i, key := range keys {
 		t := a.all[key]
 		if t == nil || now.Sub(t.last) > longestWait*2 {
-			t = &tries{}
+			t = &tries{since: now}
 			a.all[key] = t
+		}
+		if i > 0 { // not to one e-mail address
+			forgiven := now.Sub(t.since) / forgiveEvery
+			t.count = max(0, t.count-int(forgiven))
+			t.since = t.since.Add(forgiven * forgiveEvery)
 		}
 		t.count++
 		t.last = now

@@ -90,6 +90,27 @@ func TestOnePlaceForManyAddresses(t *testing.T) {
 	}
 }
 
+// An office's slips of a whole day keep nobody there waiting; those of one member's password are not forgiven so.
+func TestAPlaceIsForgivenSlowly(t *testing.T) {
+	t.Parallel()
+	c := &clock{now: time.Now()}
+	a := newAttempts(c.at)
+	for i := range 4 * freeFrom {
+		if w := a.wait(t, fmt.Sprintf("%d@example.com", i), "192.0.2.1"); w != 0 {
+			t.Fatalf("slip %d waits %s", i, w)
+		}
+		c.now = c.now.Add(forgiveEvery)
+	}
+	waited := false
+	for range 4 * freeTries {
+		waited = a.wait(t, "robin@example.com", "192.0.2.1") > 0 || waited
+		c.now = c.now.Add(forgiveEvery)
+	}
+	if !waited {
+		t.Error("one password may be guessed on and on")
+	}
+}
+
 // Whoever knows a password of their own gets no free guesses at others' by it.
 func TestSuccessForgivesOnlyItself(t *testing.T) {
 	t.Parallel()
