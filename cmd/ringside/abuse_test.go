@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -124,6 +125,46 @@ func TestAFloodOfHeadersIsRefused(t *testing.T) {
 	if grown := s.peak() - before; grown > 32<<20 {
 		t.Errorf("headers have cost %d MB of memory", grown>>20)
 	}
+}
+
+// However many visitors have a session looked up, and a key, none takes a connection from a caller who has to be.
+func TestCallersDoNotWaitForVisitors(t *testing.T) {
+	t.Parallel()
+	url := pgtest.URL(t)
+	shop := openShop(t, url)
+	s := serve(t, "DATABASE_URL="+url, "RINGSIDE_RECOGNITION_BUDGET=10s")
+	tx, err := shop.db.Begin(t.Context())
+	must(t, err)
+	_, err = tx.Exec(t.Context(), `LOCK TABLE sessions, api_keys IN ACCESS EXCLUSIVE MODE`)
+	must(t, err)
+	ctx, leave := context.WithCancel(t.Context())
+	var visitors sync.WaitGroup
+	for i := range 60 {
+		visitors.Go(func() {
+			path, header, value := "/contacts", "Cookie", fmt.Sprintf("ringside_session=guess%d", i)
+			if i%2 == 0 {
+				path, header, value = "/v1/contacts", "Authorization", fmt.Sprintf("Bearer rs_%064d", i)
+			}
+			request, _ := http.NewRequestWithContext(ctx, "GET", s.Listen+path, nil)
+			request.Header.Set(header, value)
+			if response, err := http.DefaultClient.Do(request); err == nil {
+				response.Body.Close()
+			}
+		})
+	}
+	until(t, "visitors wait", func() bool {
+		var waiting int
+		must(t, shop.db.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waiting))
+		return waiting >= 2
+	})
+	outcome := shop.call(s.Listen, alex, askAgent...)
+	answered(t, outcome)
+	if !strings.Contains(outcome.Greeting, "Alex") {
+		t.Errorf("a caller is greeted as %q", outcome.Greeting)
+	}
+	leave()
+	visitors.Wait()
+	must(t, tx.Rollback(t.Context()))
 }
 
 // Sockets that say nothing, or a byte a second, hold nobody up and are closed soon.

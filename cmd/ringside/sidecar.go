@@ -39,6 +39,9 @@ import (
 	"ringside/voice"
 )
 
+// doorConnections is how many look-ups of sessions and keys there are at once.
+const doorConnections = 4
+
 // channelRoutes is announced when organisations, agents, accounts or numbers change.
 const channelRoutes = "ringside_routes"
 
@@ -71,6 +74,8 @@ type sidecar struct {
 	calling    *campaign.Caller
 	demo       *demoPage // nil anywhere but in the demo
 
+	// door is for finding out who people and API keys are, which anybody may have looked up: not on callers' connections.
+	door *pgxpool.Pool
 	// tenantPool is for what people and API keys ask for; nil where the database cannot keep organisations apart.
 	tenantPool *pgxpool.Pool
 
@@ -180,7 +185,11 @@ func (s *sidecar) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.events = events.New(events.Config{Keys: store, Orgs: own.orgs, Outbox: outbox.New(own.pool), Ledger: own.ledger, Tools: own.tools, Metrics: s.metrics, Log: s.log})
+	if s.door, err = postgres.Beside(ctx, s.db.Pool, doorConnections); err != nil {
+		return err
+	}
+	keys := org.NewStore(s.door).WithKeys(key.keys)
+	s.events = events.New(events.Config{Keys: keys, Orgs: own.orgs, Outbox: outbox.New(own.pool), Ledger: own.ledger, Tools: own.tools, Metrics: s.metrics, Log: s.log})
 	s.sms = sms.New(sms.Config{Gate: gate, Recognizer: recognizer, Memory: calls, Recorder: s.recorder, Ledger: reader, Runtimes: s.events, Outgoing: placed,
 		WriteBudget: s.config.WriteBudget + spoolPatience, ReplyBudget: s.config.ReplyBudget})
 	desk, err := s.dispatch(placed, store, reader, publicURL)
@@ -189,7 +198,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	}
 	tools.Messages = replies{s.sms, desk, store, calls}
 	own.send(desk, tools.Messages)
-	s.members, s.audit = member.NewStore(s.db.Pool), audit.NewLog(s.db.Pool)
+	s.members, s.audit = member.NewStore(s.door), audit.NewLog(s.db.Pool)
 	s.listen(callers, calls)
 	s.pages = &dashboard.Dashboard{PublicURL: publicURL, Orgs: own.orgs, Members: s.members, Team: own.team, Audit: own.audit,
 		Book: own.book, Campaigns: own.campaigns, Numbers: s.numbers, Ledger: own.ledger, Log: s.log, ErasureKey: key.erasureKey, ImportLimits: importLimits(s.config), Proxies: s.config.Proxies(), Health: s.health, Probe: s.probe}
@@ -200,7 +209,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	if s.demo != nil {
 		s.pages.Demo, s.demo.pages = s.demo, s.pages
 	}
-	s.serve(&api.API{Keys: store, Audit: own.audit, Decisions: calls, Orgs: own.orgs, Book: own.book, Ledger: own.ledger, Tools: own.tools, Desk: own.desk, Campaigns: own.campaigns,
+	s.serve(&api.API{Keys: keys, Audit: own.audit, Decisions: calls, Orgs: own.orgs, Book: own.book, Ledger: own.ledger, Tools: own.tools, Desk: own.desk, Campaigns: own.campaigns,
 		Answers: own.answers, ErasureKey: key.erasureKey, ImportLimits: importLimits(s.config), Log: s.log,
 		Rate: api.Rate{PerSecond: s.config.APIRate, Burst: s.config.APIBurst}})
 	return nil

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // lastCallbacks is how long a sidecar that drains stays after its last call: Twilio tells the call's
@@ -69,8 +71,10 @@ func (s *sidecar) close() error {
 	if s.redis != nil {
 		errs = append(errs, s.redis.Close())
 	}
-	if s.tenantPool != nil {
-		s.tenantPool.Close()
+	for _, pool := range []*pgxpool.Pool{s.door, s.tenantPool} {
+		if pool != nil {
+			pool.Close()
+		}
 	}
 	if s.db != nil {
 		errs = append(errs, s.db.close())

@@ -69,6 +69,18 @@ func Open(ctx context.Context, url string, opts ...PoolOption) (*pgxpool.Pool, e
 	return pool, nil
 }
 
+// Beside returns a second pool on the database of the first, of at most so many connections. However many ask it, they take
+// none of the first one's.
+func Beside(ctx context.Context, pool *pgxpool.Pool, most int32) (*pgxpool.Pool, error) {
+	config := pool.Config()
+	config.MinConns, config.MinIdleConns, config.MaxConns = 0, 0, most
+	beside, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, unreachable(config.ConnConfig, err)
+	}
+	return beside, nil
+}
+
 func poolConfig(url string, opts []PoolOption) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
