@@ -73,8 +73,7 @@ func (s *Service) Reply(id org.ID, sid, text string) (taken bool) {
 	default:
 	}
 	w.text = text
-	close(w.answered)
-	delete(l.waiting, w.key) // who comes now is late
+	close(w.answered) // it stays for the other webhooks of this message, of which any may be the first to ask
 	return true
 }
 
