@@ -27,7 +27,9 @@ func (b *Book) TagChosen(ctx context.Context, o org.Org, contactIDs []string, ta
 	if len(clean) == 0 {
 		return 0, problem.Invalid("tag", "Write the tag.")
 	}
-	tag = clean[0]
+	if tag = clean[0]; strings.Contains(tag, ",") {
+		return 0, problem.Invalid("tag", "Write one tag, without commas.")
+	}
 	errSame := problem.NotFound("It is so already.")
 	return b.chosen(contactIDs, func(contactID string) error {
 		held, err := b.Get(ctx, o.ID, contactID)

@@ -423,3 +423,21 @@ func TestABlockedContact(t *testing.T) {
 		t.Error("whoever forges the number of a blocked contact is blocked")
 	}
 }
+
+// A name that is kept as in a directory is said as people say it.
+func TestNamesAreSaidAsPeopleSayThem(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"Chen, Alex": "Hello Alex Chen!", "Alex Chen, PhD": "Hello Alex Chen!", "Acme, Inc.": "Hello Acme!", "Alex Chen, Sales": "Hello Alex Chen!",
+		"van der Berg, Jan": "Hello Jan van der Berg!", "Chen,": "Hello Chen!", ", Alex": "Hello , Alex!", "Alex Chen": "Hello Alex Chen!",
+	} {
+		call := callFrom(alexNumber)
+		agent := *call.Agent
+		agent.Greeting, agent.UnknownGreeting = "Hello {{NAME}}!", ""
+		call.Agent = &agent
+		d := decide(t, book{alexNumber: {Contact: &recognize.Contact{ID: "c1", Name: name}}}, call)
+		if d.Greeting != want || d.Caller.Name != name && want != "Hello , Alex!" {
+			t.Errorf("%q hears %q, and the agent is told %q", name, d.Greeting, d.Caller.Name)
+		}
+	}
+}

@@ -39,6 +39,21 @@ func FirstName(name string) string {
 	return first(after, true)
 }
 
+// spoken returns a name as it is said: "Alex Chen" for "Chen, Alex" and for "Alex Chen, PhD". Of what may be either, only
+// what stands before the comma is said, as by [FirstName].
+func spoken(name string) string {
+	family, given, inTwo := strings.Cut(name, ",")
+	if !inTwo || strings.TrimSpace(family) == "" {
+		return name
+	}
+	given, _, _ = strings.Cut(given, ",")
+	before, after := strings.Fields(family), strings.Fields(given)
+	if len(after) == 0 || isIn(suffixes, after[0]) || len(before) > 1 && !isIn(particles, before[0]) {
+		return strings.Join(before, " ")
+	}
+	return strings.Join(append(after, before...), " ")
+}
+
 // first returns the first word that is no title. Of a family name alone the title stays.
 func first(words []string, given bool) string {
 	titled := 0

@@ -159,7 +159,7 @@ func (d *Decision) greet(call Call, name string) {
 		bare := strings.NewReplacer("{{", "", "}}", "", "<<", "", ">>", "").Replace(text)
 		g = Greeting{parts: []part{{text: bare}}}
 	}
-	d.Greeting = g.RenderWith(clean(name, maxSpokenName), call.Variables)
+	d.Greeting = g.RenderWith(spoken(clean(name, maxSpokenName)), call.Variables)
 	d.Caller.GreetedByName = name != "" && g.Named()
 	if name != "" && !g.Named() {
 		d.Trace.Rule = RuleNoPlaceForName

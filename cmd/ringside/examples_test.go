@@ -117,7 +117,7 @@ func (e example) converse(t *testing.T, shop *shop, side *serving, number, from 
 	outcome := place(t, shop.twilio(side.Listen), simulate.Call{From: from, To: number, Script: []simulate.Step{
 		simulate.Say("Hello, I have a question."), simulate.Say("It is " + address), simulate.Say("Goodbye.")}})
 	heard := strings.Join(outcome.Heard, "\n")
-	for _, want := range []string{"I hear you. What is your e-mail address?", "Thank you, I have saved your address.", "Goodbye!"} {
+	for _, want := range []string{"I hear you. What is your e-mail address?", "Thank you, I have noted your address.", "Goodbye!"} {
 		if !strings.Contains(heard, want) {
 			t.Errorf("%q was not heard in:\n%s", want, heard)
 		}

@@ -209,7 +209,7 @@ func (s *sidecar) start(ctx context.Context) error {
 	if s.demo != nil {
 		s.pages.Demo, s.demo.pages = s.demo, s.pages
 	}
-	s.serve(&api.API{Keys: keys, Audit: own.audit, Decisions: calls, Orgs: own.orgs, Book: own.book, Ledger: own.ledger, Tools: own.tools, Desk: own.desk, Campaigns: own.campaigns,
+	s.serve(&api.API{Simulated: s.config.TwilioAPIURL != "", Keys: keys, Audit: own.audit, Decisions: calls, Orgs: own.orgs, Book: own.book, Ledger: own.ledger, Tools: own.tools, Desk: own.desk, Campaigns: own.campaigns,
 		Answers: own.answers, ErasureKey: key.erasureKey, ImportLimits: importLimits(s.config), Log: s.log,
 		Rate: api.Rate{PerSecond: s.config.APIRate, Burst: s.config.APIBurst}})
 	return nil

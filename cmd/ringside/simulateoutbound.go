@@ -24,7 +24,7 @@ type simulateOutbound struct {
 	Campaign      string        `help:"The id of the campaign whose call it is." placeholder:"ID"`
 	URL           string        `name:"url" required:"" help:"The sidecar. It has to run with TWILIO_API_URL=http://ADDRESS, where ADDRESS is that of --api-listen." placeholder:"http://127.0.0.1:8080"`
 	APIListen     string        `name:"api-listen" default:"127.0.0.1:8089" help:"Where Twilio's REST API is simulated for the sidecar."`
-	KeyFile       string        `type:"path" required:"" help:"A file with an API key that may write." placeholder:"FILE"`
+	KeyFile       string        `type:"path" required:"" help:"A file with an API key that may read and write." placeholder:"FILE"`
 	AuthTokenFile string        `type:"path" help:"A file with the account's auth token; default TWILIO_AUTH_TOKEN." placeholder:"FILE"`
 	AccountSID    string        `name:"account-sid" help:"The account that owns the number; default TWILIO_ACCOUNT_SID." placeholder:"AC…"`
 	Result        string        `enum:"completed,busy,no-answer,failed,canceled" default:"completed" help:"What becomes of the call: completed, busy, no-answer, failed or canceled."`
@@ -142,6 +142,7 @@ func (c *simulateOutbound) ask(ctx context.Context, method, at, key string, body
 	}
 	request.Header.Set("Authorization", "Bearer "+key)
 	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Ringside-Simulated", "true") // a sidecar that asks Twilio itself refuses
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return fmt.Errorf("ask the sidecar for the call: %w", err)

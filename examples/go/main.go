@@ -66,7 +66,7 @@ func converse(w http.ResponseWriter, r *http.Request) {
 		case m.Type == "setup" || m.Type == "ringside.context":
 			name = m.Caller.Name
 		case m.Type == "ringside.result" && m.ID == "email" && m.OK:
-			say(conn, "Thank you, I have saved your address.")
+			say(conn, "Thank you, I have noted your address.")
 		case m.Type == "ringside.result" && m.ID == "email":
 			say(conn, "I could not save that. Please spell it for me.")
 		case m.Type != "prompt": // interruptions and the like

@@ -43,7 +43,7 @@ function converse(socket) {
         break;
       case "ringside.result": // true only if it is saved
         if (message.id === "email") {
-          say(message.ok ? "Thank you, I have saved your address." : "I could not save that. Please spell it for me.");
+          say(message.ok ? "Thank you, I have noted your address." : "I could not save that. Please spell it for me.");
         }
     }
   });

@@ -36,13 +36,13 @@ class Conversation:
     def run(self):
         while True:
             message = json.loads(self.ws.receive())
-            kind = message["type"]
+            kind = message.get("type")  # none of a Media Stream, whose sound this program does not take
             if kind in ("setup", "ringside.context"):
                 self.name = message["caller"]["name"]
             elif kind == "prompt":
                 self.answer(message["voicePrompt"])
             elif kind == "ringside.result" and message.get("id") == "email":  # ok only if it is saved
-                self.say("Thank you, I have saved your address." if message["ok"] else "I could not save that. Please spell it for me.")
+                self.say("Thank you, I have noted your address." if message["ok"] else "I could not save that. Please spell it for me.")
 
     def answer(self, said):
         address = re.search(r"[^\s@]+@[^\s@]+\.\w+", said)

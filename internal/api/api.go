@@ -46,6 +46,8 @@ type API struct {
 	Tools     *agent.Tools
 	// Desk sends calls and messages.
 	Desk *outgoing.Desk
+	// Simulated: Twilio's REST API is a stand-in, and nobody is really called.
+	Simulated bool
 	// Campaigns says how campaigns call their people.
 	Campaigns *campaign.Store
 	// Answers keeps the answers to requests with an Idempotency-Key.

@@ -45,7 +45,13 @@ type callInput struct {
 	CampaignID string `json:"campaign_id,omitempty" doc:"The campaign whose call it is: they become one of its people if they are not, hear its greeting, and are not called by it again."`
 }
 
+// headerSimulated is sent by the simulator, which must never have somebody called.
+const headerSimulated = "Ringside-Simulated"
+
 func (a *API) placeCall(r *http.Request, key org.Key, in callInput) (*outgoing.Item, error) {
+	if r.Header.Get(headerSimulated) != "" && !a.Simulated {
+		return nil, problem.New(problem.CodeConflict, "This sidecar asks Twilio itself, so nobody was called. Start it with TWILIO_API_URL, the address at which Twilio's REST API is simulated.")
+	}
 	o, err := a.Orgs.Org(r.Context(), key.OrgID)
 	if err != nil {
 		return nil, err

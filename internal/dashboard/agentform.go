@@ -121,11 +121,9 @@ func (f form) beside(now url.Values) {
 	if err != nil || !f.Values.Has("was") {
 		return
 	}
-	for name := range now {
-		was[name] = was[name] // also what had nothing then
-	}
-	for name, before := range was {
-		if name == "seen" || name == "was" || !sameLines(f.Values[name], before) {
+	names := slices.AppendSeq(slices.Collect(maps.Keys(was)), maps.Keys(now))
+	for _, name := range names {
+		if name == "seen" || name == "was" || !sameLines(f.Values[name], was[name]) {
 			continue
 		}
 		if value, held := now[name]; held {

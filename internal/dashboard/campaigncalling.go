@@ -131,7 +131,7 @@ func (v *visit) campaignRun(id string, f *frame) (*campaignRun, error) {
 		return nil, err
 	}
 	for _, name := range slices.Sorted(maps.Keys(lack)) {
-		r.Lacking = append(r.Lacking, fmt.Sprintf("%s without {{%s}} hear the greeting without it.", plural(lack[name], "person", "people"), name))
+		r.Lacking = append(r.Lacking, fmt.Sprintf("Of %s {{%s}} is not known: the greeting says nothing there, or what it has for that.", plural(lack[name], "person", "people"), name))
 	}
 	return r, nil
 }

@@ -34,7 +34,7 @@ func TestCampaignCallingPages(t *testing.T) {
 	typed.Set("calls_per_minute", "7")
 	b.post(at+"/calling", url.Values{"calls_per_minute": {"7"}, "calls_at_once": {"2"}, "opens": {"10:00"}, "closes": {"18:00"}, "retries": {"1"}, "retry_minutes": {"30"}}).
 		wants(t, http.StatusUnprocessableEntity, `id="f-days-error"`)
-	b.postAnd(at+"/calling", typed).wants(t, http.StatusOK, "Saved.", "10:00 to 18:00, Monday, Saturday", "7 calls a minute, 2 at the same time", "1 person without {{ORDER}}", "PLAN: Gold", "to be called")
+	b.postAnd(at+"/calling", typed).wants(t, http.StatusOK, "Saved.", "10:00 to 18:00, Monday, Saturday", "7 calls a minute, 2 at the same time", "Of 1 person {{ORDER}} is not known", "PLAN: Gold", "to be called")
 	b.get(at+"/calling").wants(t, http.StatusOK, `name="hang_up_on_machines" value="1" checked`, "Nobody is greeted by name")
 
 	desk.refusal = problem.Invalid("from", "No phone number is connected yet.")

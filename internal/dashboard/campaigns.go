@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -37,6 +38,7 @@ type campaignPage struct {
 	Rows     []campaignPersonRow
 	Called   string // "", "yes" or "no"
 	Pager    pager
+	Follow   string // where the people are looked up again while they are called, or ""
 }
 
 func (*campaignPage) template() string { return "campaign" }
@@ -159,6 +161,9 @@ func (v *visit) campaignPage() (*campaignPage, error) {
 	}
 	p.Pager = v.pagesOf("/campaigns/"+c.ID, list.NextCursor)
 	p.Run, err = v.campaignRun(c.ID, &p.frame)
+	if err == nil && p.Run.Moving() && v.r.Method == http.MethodGet {
+		p.Follow = v.r.URL.RequestURI()
+	}
 	return p, err
 }
 

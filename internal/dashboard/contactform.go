@@ -101,7 +101,7 @@ func changeContact(v *visit) error {
 			}
 		}
 		slices.SortFunc(page.Theirs, func(a, b theirs) int { return strings.Compare(a.Field, b.Field) })
-		page.Form.Problem = problem.New(problem.CodeConflict, "Somebody else changed this contact while you were editing. Save again to make your changes beside theirs.")
+		page.Form.Problem = problem.New(problem.CodeConflict, "Somebody else changed this contact while you were editing. Save again: what you changed becomes as you typed it, everything else stays as it is now.")
 		return v.show(http.StatusConflict, page)
 	}
 	if err != nil {

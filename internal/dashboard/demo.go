@@ -111,9 +111,9 @@ type demoPanel struct {
 	Next    int // the number of the line after them
 }
 
-// demoPanel is nil anywhere but in the demo.
+// demoPanel is nil anywhere but in the demo, and for whoever may not play.
 func (v *visit) demoPanel() *demoPanel {
-	if v.Demo == nil {
+	if v.Demo == nil || !v.may(member.Editor) {
 		return nil
 	}
 	lines, next := v.stage.lastCall()

@@ -57,6 +57,9 @@ func (f *frame) Moment(at any) moment {
 // readable is a number as people write it; what is not a number stays as it came.
 func readable(number any) string {
 	text := fmt.Sprint(number)
+	if phone.Classify(text).Class == phone.ClassWithheld && text != "" {
+		return "number withheld"
+	}
 	for prefix, channel := range map[string]string{"": "", "whatsapp:": " on WhatsApp", "rcs:": " on RCS"} {
 		if rest, ok := strings.CutPrefix(text, prefix); ok {
 			if n, ok := phone.Strict(rest); ok {

@@ -31,7 +31,7 @@ type scope struct{ Name, Words string }
 
 // Scopes are what keys may be used for.
 func (*keysPage) Scopes() []scope {
-	return []scope{{"read", "read contacts, calls and campaigns"}, {"write", "change contacts and campaigns"}, {"tools", "the voice agent's tools during calls"}, {"events", "hear of calls and messages as they happen, and act on them"}}
+	return []scope{{"read", "read contacts, calls and campaigns"}, {"write", "change contacts and campaigns, call and write to people"}, {"tools", "the voice agent's tools during calls"}, {"events", "hear of calls and messages as they happen, and act on them"}}
 }
 
 func (d *Dashboard) keyRoutes() []route {

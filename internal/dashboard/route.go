@@ -106,6 +106,9 @@ func (d *Dashboard) fail(v *visit, err error) {
 // where it may be sent again.
 func (v *visit) showError(p *problem.Error) error {
 	page := &errorPage{frame: frame{Title: titleOf(p.Code)}, Detail: p.Detail, SignedIn: v.session != nil}
+	if strings.HasPrefix(v.route.path, "/contacts") {
+		page.Contact = p.ID
+	}
 	if v.byScript() {
 		return v.alert(p.Code.Status(), page)
 	}
@@ -138,6 +141,7 @@ type errorPage struct {
 	frame
 	Detail   string
 	SignedIn bool
+	Contact  string // the id of the contact that stands in the way, or ""
 	SignIn   string // where to, of an alert for whoever is signed in no more
 }
 

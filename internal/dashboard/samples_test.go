@@ -21,7 +21,7 @@ func sample(pages ...page) bool {
 
 var _ = sample(
 	&errorPage{frame: frame{Title: "Not found"}, Detail: "There is no page at this address."},
-	&errorPage{frame: frame{Title: "Not found"}, Detail: "There is no page at this address.", SignedIn: true},
+	&errorPage{frame: frame{Title: "Not found"}, Detail: "There is no page at this address.", SignedIn: true, Contact: "id"},
 	&demoPage{Lines: []DemoLine{{Kind: "call", Who: "Twilio", Text: "<b>", At: time.Second}}},
 )
 

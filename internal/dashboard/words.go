@@ -8,6 +8,7 @@ import (
 
 	"ringside/internal/audit"
 	"ringside/internal/ledger"
+	"ringside/recognize"
 )
 
 // interactionTitle says what a call or message was.
@@ -21,6 +22,9 @@ func interactionTitle(i ledger.Interaction) string {
 		way = " to them"
 	}
 	title := what + way
+	if i.Rule == string(recognize.RuleAttestationFailed) || i.Rule == string(recognize.RuleAttestationBelow) {
+		title = what + " that showed their number, which was not verified"
+	}
 	if i.DurationS != nil {
 		title += ", " + duration(*i.DurationS)
 	}
