@@ -88,10 +88,13 @@ func sender(from string) phone.Address {
 	return a
 }
 
+// considerWithin bounds what a "yes" waits for the ledger before it is kept.
+const considerWithin = time.Second
+
 // consider finds out whether a "yes" brings somebody back who has asked for no more messages. Of everybody else it is a
 // word like any other. Where the ledger cannot be asked it is both: what it says may be the answer to a question.
 func (s *Service) consider(ctx context.Context, m *incoming) {
-	ctx, cancel := context.WithTimeout(ctx, s.WriteBudget)
+	ctx, cancel := context.WithTimeout(ctx, min(s.WriteBudget, considerWithin))
 	defer cancel()
 	at, err := s.Ledger.OptedOut(ctx, m.req.Account.OrgID, m.sender.Number)
 	m.returns = at != nil || err != nil

@@ -150,12 +150,12 @@ const stillLock = 0x72696e6773696465 // "ringside"
 // connection: while Postgres is away nothing is committed, and callers who are held may be served as they are.
 func apply(ctx context.Context, pool *pgxpool.Pool, fence contacts.Fence, key contacts.ErasureKey, batch []*Event) error {
 	conn, err := postgres.Acquire(ctx, pool)
-	if err != nil {
-		return fmt.Errorf("write %d events: %w", len(batch), err)
+	if err != nil { // also where Postgres says so: a password that it refuses is no word on an event
+		return fmt.Errorf("write %d events: %w: %w", len(batch), errUnsent, err)
 	}
 	defer conn.Release()
+	began := time.Now() // of the fence of whoever comes first
 	shared := raise(ctx, fence, batch)
-	began := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, postgres.FencedCommit)
 	defer cancel()
 	// A pipeline without explicit BEGIN is one transaction up to its end.

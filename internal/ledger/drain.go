@@ -19,13 +19,14 @@ const (
 func (r *Recorder) drain() {
 	tick := time.NewTicker(drainEvery)
 	defer tick.Stop()
-	told := false
+	told, untaken := false, false
 	for {
 		before := r.drained.Load()
 		taken, err := r.spool.Retry()
-		if err != nil {
+		if err != nil && !untaken {
 			r.log.Error("what was set aside of the spool cannot be tried again", "error", err)
 		}
+		untaken = err != nil
 		if taken > 0 {
 			r.log.Info("records of the spool that were set aside are tried again", "records", taken)
 		}
@@ -56,7 +57,7 @@ func (r *Recorder) drain() {
 
 // drainSome writes the oldest records of the spool, and reports whether there is more to do now.
 func (r *Recorder) drainSome() (more bool, err error) {
-	records, err := r.spool.Oldest(r.pace.most(), maxBatchBytes)
+	records, err := r.spool.Oldest(r.drainPace.most(), maxBatchBytes)
 	if len(records) == 0 {
 		return err != nil, err // nothing, or nothing that can be read: what is behind that comes next
 	}
@@ -82,7 +83,7 @@ func (r *Recorder) writeRecords(records []spool.Record) error {
 	if len(events) == 0 {
 		return nil
 	}
-	switch err := r.apply(events); {
+	switch err := r.apply(events, &r.drainPace); {
 	case err == nil:
 		for _, record := range good {
 			delete(r.suspects, record.Seq)
@@ -94,7 +95,7 @@ func (r *Recorder) writeRecords(records []spool.Record) error {
 		first := r.writeRecords(good[:half])
 		return cmp.Or(first, r.writeRecords(good[half:]))
 	case tooSlow(err) && len(good) > 1:
-		r.pace.slower(err, len(good))
+		r.drainPace.slower(err, len(good))
 		return nil // fewer come next
 	case refusedData(err), refused(err) && r.othersWritten(good[0].Seq):
 		return r.setAside(good[0], err)

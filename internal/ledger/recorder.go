@@ -51,6 +51,7 @@ type Recorder struct {
 	away                        atomic.Bool   // Postgres was, the last time
 	kept                        chan struct{} // something is in the spool
 	drainEnd                    chan struct{}
+	drainPace                   pace
 	spooled, drained, setAsides atomic.Int64
 	suspects                    map[uint64]int64 // of the drain: how many events were written when a record was refused first
 }
@@ -75,6 +76,7 @@ func NewRecorder(pool *pgxpool.Pool, fence contacts.Fence, key contacts.ErasureK
 	r := &Recorder{pool: pool, fence: fence, key: key, log: log, wake: make(chan struct{}, 1), done: make(chan struct{}),
 		kept: make(chan struct{}, 1), drainEnd: make(chan struct{}), suspects: map[uint64]int64{}}
 	r.pace.now.Store(maxBatch)
+	r.drainPace.now.Store(maxBatch)
 	for _, option := range options {
 		option(r)
 	}
@@ -95,7 +97,8 @@ func NewRecorder(pool *pgxpool.Pool, fence contacts.Fence, key contacts.ErasureK
 // Postgres does not take it in time: nil means durable. If ctx ends first
 // the event is not acknowledged, but may still be written; since applying it twice changes nothing,
 // the sender may repeat it. It is also not acknowledged if too many wait or the recorder is closed:
-// these are unavailable problems. Any other error is Postgres refusing the event for what it is.
+// these are unavailable problems. Any other error is Postgres refusing the event for what it is, without a spool: with one
+// it is kept there, with the reason.
 func (r *Recorder) Record(ctx context.Context, e *Event) error {
 	_, err := r.Keep(ctx, e)
 	return err

@@ -12,7 +12,7 @@ import (
 // classOf is the class of Postgres' answer (SQLSTATE's first two characters), or "" for an error that is none.
 func classOf(err error) string {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok || len(pgErr.Code) != 5 {
+	if !ok || len(pgErr.Code) != 5 || errors.Is(err, errUnsent) {
 		return ""
 	}
 	return pgErr.Code[:2]
@@ -42,11 +42,14 @@ func tooSlow(err error) bool {
 // else has locked. Where it does not even that, it hangs.
 func cancelled(err error) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pgErr.Code == "57014" // query_canceled
+	return ok && pgErr.Code == "57014" && !errors.Is(err, errUnsent) // query_canceled
 }
 
 // halved reports whether half of a batch may do better.
 func halved(err error) bool { return refused(err) || tooSlow(err) }
+
+// errUnsent marks the error of a batch that Postgres has not seen.
+var errUnsent = errors.New("no connection")
 
 // errInTime marks the error of a batch that was sent.
 var errInTime = errors.New("the batch was not committed in time")

@@ -102,27 +102,42 @@ func (r *Recorder) inTime(ctx context.Context, p *pending) (written bool, err er
 	defer timer.Stop()
 	select {
 	case err := <-p.result:
-		if err == nil || refusedData(err) {
-			return err == nil, err
+		if err == nil {
+			return !p.spooled.Load(), nil
 		}
+		return r.lastly(p, err)
 	case <-timer.C:
 	case <-ctx.Done():
 	}
 	select {
 	case err := <-r.keepSoon(p):
-		if err != nil {
-			err = r.withoutSpool(ctx, p, err)
-			return err == nil, err
+		if err == nil {
+			return false, nil
 		}
-		return false, nil
+		err = r.withoutSpool(ctx, p, err)
+		return err == nil && !p.spooled.Load(), err
 	case err := <-p.result:
-		if err == nil || refusedData(err) {
-			return err == nil, err
+		if err == nil {
+			return !p.spooled.Load(), nil
 		}
 	case <-ctx.Done():
 	}
 	r.refused.Add(1)
 	return false, unavailable(context.DeadlineExceeded)
+}
+
+// lastly is for an event of which the writer has nothing more to say than that it is not kept: on its way to the
+// disk, or when the recorder ends. The disk is asked once more.
+func (r *Recorder) lastly(p *pending, cause error) (written bool, err error) {
+	select {
+	case err := <-r.keepSoon(p):
+		if err == nil {
+			return false, nil
+		}
+	case <-time.After(retryMax):
+	}
+	r.refused.Add(1)
+	return false, cause
 }
 
 // withoutSpool waits for Postgres after all, where the spool takes nothing.

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"ringside/contacts"
 	"ringside/internal/ledger"
 	"ringside/internal/phone"
@@ -272,4 +274,52 @@ func TestWhatIsTakenAfterAllIsNotRefused(t *testing.T) {
 		t.Errorf("acknowledged, and counted as %d not acknowledged", got)
 	}
 	closeRecorder(t, r)
+}
+
+// What Postgres refuses for what is in it is kept with the reason, also while Postgres is well.
+func TestWhatIsRefusedIsSetAside(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	p := newPlace(t, pool)
+	exec(t, pool, `ALTER TABLE interactions ADD CONSTRAINT theirs CHECK (sid <> 'CA poison')`)
+	log, folder := newSpool(t, spool.Options{})
+	r := spooling(pool, log, 10*time.Second)
+	if written, err := r.Keep(t.Context(), p.ended("CA poison", 60)); written || err != nil {
+		t.Errorf("it is written: %v, %v", written, err)
+	}
+	eventually(t, "it is set aside", func() bool { aside, _ := spool.ReadAside(folder); return len(aside) == 1 })
+	if written, err := r.Keep(t.Context(), p.ended("CA good", 60)); !written || err != nil {
+		t.Errorf("the next is written: %v, %v", written, err)
+	}
+	closeRecorder(t, r)
+}
+
+// A login that Postgres refuses says nothing about an event: it is as if Postgres were away.
+func TestARefusedLoginIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	p := newPlace(t, pool)
+	exec(t, pool, `CREATE ROLE "ledger_login_`+string(p.org.ID)+`" NOLOGIN`)
+	config := pool.Config()
+	config.ConnConfig.User = "ledger_login_" + string(p.org.ID)
+	locked, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(locked.Close)
+	log, folder := newSpool(t, spool.Options{})
+	r := spooling(locked, log, 20*time.Millisecond)
+	for n := range 3 {
+		if written, err := r.Keep(t.Context(), p.ended(fmt.Sprint("CA", n), 60)); written || err != nil {
+			t.Errorf("it is written: %v, %v", written, err)
+		}
+	}
+	time.Sleep(2 * time.Second)
+	if aside, _ := spool.ReadAside(folder); len(aside) > 0 || r.Stats().Spool.Records != 3 {
+		t.Errorf("%d events are set aside, stats %+v", len(aside), r.Stats())
+	}
+	exec(t, pool, `DROP ROLE "ledger_login_`+string(p.org.ID)+`"`)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_ = r.Close(ctx)
 }

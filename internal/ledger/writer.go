@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"time"
 
 	"ringside/internal/problem"
@@ -79,7 +80,7 @@ func (r *Recorder) write(batch []*pending) {
 			r.drop(batch, problem.New(problem.CodeUnavailable, "This sidecar stopped before the database confirmed this. Send it again."))
 			return
 		}
-		err := r.apply(eventsOf(batch))
+		err := r.apply(eventsOf(batch), &r.pace)
 		switch {
 		case err == nil:
 			r.settle(batch, nil)
@@ -89,10 +90,10 @@ func (r *Recorder) write(batch []*pending) {
 			r.write(batch[:len(batch)/2])
 			r.write(batch[len(batch)/2:])
 			return
-		case refused(err) && !refusedData(err) && refusals > 0 && r.spool != nil:
+		case refused(err) && refusals > 0 && r.spool != nil:
 			r.keepRefused(batch[0])
 			return
-		case refusedData(err) && refusals > 0, refused(err) && refusals > 0 && r.spool == nil:
+		case refused(err) && refusals > 0:
 			r.log.Error("Postgres refused an event; it is dropped", "sid", batch[0].event.SID, "event", batch[0].event.Name, "error", err)
 			r.drop(batch, err)
 			return
@@ -133,10 +134,15 @@ func (r *Recorder) withoutSpooled(batch []*pending) (left []*pending) {
 	return left
 }
 
-// keepRefused puts an event into the spool that Postgres refuses for a reason that may pass: by the spool it is told
-// apart from one that is refused alone.
+// keepRefused puts an event into the spool that Postgres refuses: by the spool one that is refused alone is told
+// apart, and set aside with the reason.
 func (r *Recorder) keepRefused(p *pending) {
-	if err := r.keep(p.event); err != nil {
+	err := errors.New("it hangs")
+	select {
+	case err = <-r.keepSoon(p):
+	case <-time.After(retryMax):
+	}
+	if err != nil {
 		r.log.Error("Postgres refused an event, and the disk does not take it; it is dropped", "sid", p.event.SID, "event", p.event.Name, "error", err)
 		r.drop([]*pending{p}, unavailable(err))
 		return
@@ -152,6 +158,9 @@ func (r *Recorder) keepLast(batch []*pending) (left []*pending) {
 	if err := r.keep(eventsOf(batch)...); err != nil {
 		return batch
 	}
+	for _, p := range batch {
+		p.spooled.Store(true)
+	}
 	r.settle(batch, nil)
 	return nil
 }
@@ -165,7 +174,7 @@ func eventsOf(batch []*pending) []*Event {
 }
 
 // apply writes events, and has callers looked up again whose history they have changed.
-func (r *Recorder) apply(events []*Event) error {
+func (r *Recorder) apply(events []*Event, pace *pace) error {
 	if err := apply(r.alive, r.pool, r.fence, r.key, events); err != nil {
 		return err
 	}
@@ -173,7 +182,7 @@ func (r *Recorder) apply(events []*Event) error {
 		r.log.Info("events are written again", "events", len(events))
 	}
 	r.written.Add(int64(len(events)))
-	r.pace.faster(len(events))
+	pace.faster(len(events))
 	if r.refresher != nil {
 		for id, numbers := range touched(events) {
 			r.refresher.Refresh(id, numbers...)

@@ -99,7 +99,7 @@ const fencedXIDSQL = `SELECT set_config('ringside.fenced', $1, true), pg_current
 // It is for transactions that are sent whole, with their end: Postgres carries on with those even if the
 // writer has died, who then cannot put the fence up again. So each statement that follows may take 1.4 s,
 // by Postgres' own clock: two of them are over before old values could be stored, 3 s after the fence.
-const FencedSQL = `SELECT set_config('ringside.fenced', $1, true), set_config('statement_timeout', '1400', true)`
+const FencedSQL = `SELECT set_config('ringside.fenced', $1, true), set_config('statement_timeout', '1400', true), set_config('lock_timeout', '0', true)`
 
 // OnOff returns the text of a boolean setting of Postgres.
 func OnOff(b bool) string {

@@ -53,19 +53,21 @@ func (l *Log) Retry() (taken int, err error) {
 		return 0, err
 	}
 	l.countAside(names)
+	var failures []error
 	for _, name := range names {
 		if !strings.HasSuffix(name, retrySuffix) {
 			continue
 		}
-		if err := l.takeBack(name); err != nil {
-			return taken, fmt.Errorf("take %s back into the spool: %w", name, err)
+		if err := l.takeBack(name); err != nil { // the others are not
+			failures = append(failures, fmt.Errorf("take %s back into the spool: %w", name, err))
+			continue
 		}
 		taken++
 	}
-	if taken == 0 {
-		return 0, nil
+	if taken > 0 {
+		failures = append(failures, l.fs.Sync())
 	}
-	return taken, l.fs.Sync()
+	return taken, errors.Join(failures...)
 }
 
 func (l *Log) takeBack(name string) error {
@@ -120,11 +122,10 @@ func ReadAside(folder FS) (all []Aside, err error) {
 		if errors.Is(err, fs.ErrNotExist) { // it was taken back meanwhile
 			continue
 		}
-		if err != nil {
-			return nil, fmt.Errorf("read what was set aside: %w", err)
-		}
 		a := Aside{}
 		switch {
+		case err != nil:
+			id, a = name, Aside{Reason: fmt.Sprintf("the file cannot be read: %v", err)}
 		case !isRecord:
 			id, a = name, Aside{Reason: "the disk has lost what was here", Data: content}
 		case json.Unmarshal(content, &a) != nil || a.Seq == 0:

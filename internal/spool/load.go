@@ -65,6 +65,7 @@ func (l *Log) loadSegment(name string, last bool, found *Found) (*segment, error
 		return nil, l.rename(name, strings.TrimSuffix(name, segmentSuffix)+damagedSuffix)
 	}
 	records, good, damaged := scan(content)
+	cut, end := false, good
 	if tail := int64(len(content)) - good; tail > 0 {
 		switch {
 		case last:
@@ -73,9 +74,7 @@ func (l *Log) loadSegment(name string, last bool, found *Found) (*segment, error
 			} else { // it may have been whole once
 				damaged = append(damaged, extent{good, good + tail})
 			}
-			if err := l.fs.Truncate(name, good); err != nil {
-				return nil, fmt.Errorf("cut a torn tail: %w", err)
-			}
+			cut = true
 		case len(records) == 0:
 			found.Damaged++
 			return nil, l.rename(name, strings.TrimSuffix(name, segmentSuffix)+damagedSuffix)
@@ -89,6 +88,11 @@ func (l *Log) loadSegment(name string, last bool, found *Found) (*segment, error
 		aside := fmt.Sprintf("%s-%d%s", strings.TrimSuffix(name, segmentSuffix), part.from, damagedSuffix)
 		if err := l.replace(aside, content[part.from:part.to]); err != nil {
 			return nil, fmt.Errorf("set a damaged part aside: %w", err)
+		}
+	}
+	if cut { // only now: what was there is kept
+		if err := l.fs.Truncate(name, end); err != nil {
+			return nil, fmt.Errorf("cut a torn tail: %w", err)
 		}
 	}
 	return &segment{name: name, size: good, records: records, sealed: true}, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -20,7 +21,11 @@ func (l *Log) Oldest(most, bytes int) (records []Record, err error) {
 	defer func() { l.leaveOut(lost) }()
 	for _, p := range l.pick(most, bytes) {
 		raw := make([]byte, p.size)
-		if err := l.fs.ReadAt(p.file, raw, p.offset); err != nil {
+		err := l.fs.ReadAt(p.file, raw, p.offset)
+		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) { // which says nothing of the disk, and passes
+			return records, errors.Join(append(failures, fmt.Errorf("read the spool: %w", err))...)
+		}
+		if err != nil {
 			lost, failures = append(lost, p.seq), append(failures, fmt.Errorf("read record %d of the spool: %w", p.seq, err))
 			continue
 		}
@@ -126,6 +131,11 @@ func (l *Log) Done(records ...Record) error {
 			s.records = slices.DeleteFunc(s.records, func(e entry) bool { return done[e.seq] })
 		}
 	}
+	left := 0
+	for _, s := range l.segments {
+		left += len(s.records)
+	}
+	l.full = l.full && left > 0 // there is nothing to make room for, and the next that comes may find some
 	if n := len(l.segments); n > 0 && !l.writing && len(l.segments[n-1].records) == 0 && l.segments[n-1].size > 0 {
 		l.segments[n-1].sealed = true // the next record begins another file, of another name
 	}
