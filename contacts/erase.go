@@ -81,7 +81,8 @@ func (b *Book) Erase(ctx context.Context, id org.ID, history History, key Erasur
 	if err != nil {
 		return e, fmt.Errorf("erase copies: %w", err)
 	}
-	err = b.fenced(ctx, "erase contact", id, held.numbers(), func(ctx context.Context, tx pgx.Tx) error {
+	numbers := append(held.numbers(), known.numbers...) // also earlier ones, which campaigns may have called
+	err = b.fenced(ctx, "erase contact", id, numbers, func(ctx context.Context, tx pgx.Tx) error {
 		if err := history.Still(ctx, tx); err != nil {
 			return err
 		}

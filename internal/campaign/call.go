@@ -42,8 +42,14 @@ func (s *Store) Call(ctx context.Context, desk Desk, book *contacts.Book, o org.
 	var kept *outgoing.Item
 	err = s.within(ctx, func(tx pgx.Tx) error {
 		var state string
-		if err := tx.QueryRow(ctx, `SELECT call_state FROM campaign_people WHERE id = $1::text::uuid FOR UPDATE`, person.ID).Scan(&state); err != nil {
+		var out bool
+		if err := tx.QueryRow(ctx, `SELECT call_state, ringside_opted_out(org_id, phone) IS NOT NULL FROM campaign_people WHERE id = $1::text::uuid FOR UPDATE`, person.ID).Scan(&state, &out); err != nil {
 			return err
+		}
+		if out {
+			p := problem.New(problem.CodeOptedOut, "%s wants no messages or calls of campaigns. They can take it back by writing START.", item.To.Readable())
+			p.Field = "to"
+			return p
 		}
 		var added bool
 		if kept, added, err = outgoing.Add(ctx, tx, item); err != nil || !added {

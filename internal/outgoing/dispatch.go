@@ -134,6 +134,8 @@ func (d *Dispatcher) do(ctx context.Context, i *Item) {
 	if i.State == Unclear {
 		sid, err := d.find(ctx, i)
 		d.found(i, sid, err)
+	} else if err := d.Store.wanted(ctx, i); err != nil {
+		d.sent(i, "", err)
 	} else {
 		sid, err := d.Sender.Send(ctx, i)
 		d.sent(i, sid, err)

@@ -237,6 +237,21 @@ func TestCallsFromOneNumberArePaced(t *testing.T) {
 	}
 }
 
+// Whoever asks for no more messages while one waits for them gets none.
+func TestNothingIsSentToWhoHasOptedOutMeanwhile(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	item := o.add(outgoing.Item{Kind: outgoing.KindMessage, To: "+14155551200", Text: "Hello"})
+	if _, err := o.pool.Exec(t.Context(), `INSERT INTO opt_outs (org_id, phone, opted_out_at) VALUES ($1::text::uuid, '+14155551200', now())`, o.org); err != nil {
+		t.Fatal(err)
+	}
+	o.dispatch(1, 0)
+	o.until(`SELECT count(*)::int FROM outgoing WHERE state = 'failed'`, 1)
+	if got := o.get(item.ID); got.Code != problem.CodeOptedOut || got.SID != "" {
+		t.Errorf("it is %+v", got)
+	}
+}
+
 func TestWhatTwilioRefusesFails(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)

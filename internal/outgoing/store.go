@@ -228,6 +228,21 @@ func (s *Store) Placed(ctx context.Context, id org.ID, sid string) (*Item, error
 	return i, failed("look up what was sent", err)
 }
 
+// wanted returns an opted-out problem for a message to somebody who has asked for no more since it was accepted.
+func (s *Store) wanted(ctx context.Context, i *Item) error {
+	if i.Kind != KindMessage {
+		return nil
+	}
+	var out bool
+	if err := s.pool.QueryRow(ctx, `SELECT ringside_opted_out($1::text::uuid, $2) IS NOT NULL`, i.OrgID, i.To).Scan(&out); err != nil {
+		return problem.New(problem.CodeUnavailable, "The database did not say whether they want messages.")
+	}
+	if out {
+		return problem.New(problem.CodeOptedOut, "They have asked for no more messages. They can take it back by writing START.")
+	}
+	return nil
+}
+
 // free returns the first of Twilio's Sids that is no other item's, or "".
 func (s *Store) free(ctx context.Context, id org.ID, sids []string) (sid string, err error) {
 	err = s.pool.QueryRow(ctx, `
