@@ -169,7 +169,7 @@ WITH asked AS (` + dueSQL("o.person_id IS NULL", "true") + `
 	ON CONFLICT (org_id, from_number) DO UPDATE SET next_at = excluded.next_at WHERE held.next_at <= now()
 	RETURNING 1
 )
-UPDATE outgoing o SET state = CASE WHEN o.state = 'waiting' THEN 'sending' ELSE 'unclear' END, attempts = o.attempts + 1,
+UPDATE outgoing o SET state = CASE WHEN o.state = 'waiting' THEN 'sending' ELSE 'unclear' END, attempts = least(o.attempts + 1, 10000), -- a smallint
 	leased_until = now() + $2::interval, asked_at = CASE WHEN o.state = 'waiting' THEN now() ELSE o.asked_at END
 FROM due WHERE o.id = due.id AND (due.kind = 'message' OR due.state <> 'waiting' OR EXISTS (SELECT FROM turn))
 RETURNING ` + itemColumns
