@@ -59,7 +59,7 @@ func (v *visit) enter() error {
 		return nil
 	case v.session == nil:
 		return errNotSignedIn
-	case !v.session.Member.Role.AtLeast(v.route.role):
+	case !v.may(v.route.role):
 		return problem.New(problem.CodeForbidden, "This needs the role %q, and yours is %q. Ask an owner of the organisation.", v.route.role, v.session.Member.Role)
 	}
 	return nil

@@ -92,6 +92,19 @@ func (r *Recorder) keepSoon(p *pending) <-chan error {
 	return kept
 }
 
+// errHung is of a disk that does not answer.
+var errHung = errors.New("the disk does not answer")
+
+// keepBriefly puts an event into the spool, and gives up waiting for a disk that hangs.
+func (r *Recorder) keepBriefly(p *pending) error {
+	select {
+	case err := <-r.keepSoon(p):
+		return err
+	case <-time.After(retryMax):
+		return errHung
+	}
+}
+
 // inTime waits for an event to be written, and keeps it in the spool if Postgres is away or takes too long.
 func (r *Recorder) inTime(ctx context.Context, p *pending) (written bool, err error) {
 	budget := r.budget
@@ -129,12 +142,8 @@ func (r *Recorder) inTime(ctx context.Context, p *pending) (written bool, err er
 // lastly is for an event of which the writer has nothing more to say than that it is not kept: on its way to the
 // disk, or when the recorder ends. The disk is asked once more.
 func (r *Recorder) lastly(p *pending, cause error) (written bool, err error) {
-	select {
-	case err := <-r.keepSoon(p):
-		if err == nil {
-			return false, nil
-		}
-	case <-time.After(retryMax):
+	if r.keepBriefly(p) == nil {
+		return false, nil
 	}
 	r.refused.Add(1)
 	return false, cause

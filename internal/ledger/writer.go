@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"errors"
 	"time"
 
 	"ringside/internal/problem"
@@ -102,10 +101,7 @@ func (r *Recorder) write(batch []*pending) {
 			continue
 		case cancelled(err) && r.spool != nil && !moved: // the drain goes on with others while this waits for its rows
 			moved = true
-			select {
-			case <-r.keepSoon(batch[0]):
-			case <-time.After(retryMax):
-			}
+			_ = r.keepBriefly(batch[0]) // once more where the disk does not take it
 			continue
 		}
 		if !r.away.Swap(true) { // said once, however many batches come and go
@@ -137,12 +133,7 @@ func (r *Recorder) withoutSpooled(batch []*pending) (left []*pending) {
 // keepRefused puts an event into the spool that Postgres refuses: by the spool one that is refused alone is told
 // apart, and set aside with the reason.
 func (r *Recorder) keepRefused(p *pending) {
-	err := errors.New("it hangs")
-	select {
-	case err = <-r.keepSoon(p):
-	case <-time.After(retryMax):
-	}
-	if err != nil {
+	if err := r.keepBriefly(p); err != nil {
 		r.log.Error("Postgres refused an event, and the disk does not take it; it is dropped", "sid", p.event.SID, "event", p.event.Name, "error", err)
 		r.drop([]*pending{p}, unavailable(err))
 		return
